@@ -1,0 +1,167 @@
+// Package because holds the nouns of the system: what flows between its stages.
+//
+// A constitution (a document of principles with their reasons) becomes data, the data trains a model,
+// evaluations measure what the model does, and a report says which claims the measurements support:
+//
+//	constitution -> data -> train -> eval -> report
+//	                \______ study: arms x seeds x evals, one cached graph ______/
+//
+// Stages exchange files of the types declared here. The packages below this one implement the stages;
+// only package study knows their order. This package imports the standard library alone.
+package because
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// Role is the author of a message, in the vocabulary of chat APIs.
+type Role string
+
+// The roles of a conversation. RoleTool carries what a tool or the environment answered.
+const (
+	RoleSystem    Role = "system"
+	RoleUser      Role = "user"
+	RoleAssistant Role = "assistant"
+	RoleTool      Role = "tool"
+)
+
+// Message is one turn of a conversation.
+type Message struct {
+	Role    Role   `json:"role"`
+	Content string `json:"content"`
+	// Name says who speaks where a role has several voices: for the assistant, the persona.
+	Name       string     `json:"name,omitempty"`
+	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`
+	ToolCallID string     `json:"tool_call_id,omitempty"`
+}
+
+// Tool declares a function that a model may call. Parameters is a JSON Schema.
+type Tool struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Parameters  json.RawMessage `json:"parameters,omitempty"`
+}
+
+// ToolCall is a model's request to call a tool.
+type ToolCall struct {
+	ID        string          `json:"id"`
+	Name      string          `json:"name"`
+	Arguments json.RawMessage `json:"arguments"`
+}
+
+// Transcript is a conversation as it happened.
+type Transcript struct {
+	Messages []Message `json:"messages"`
+	Tools    []Tool    `json:"tools,omitempty"`
+}
+
+// Document is a text in the style of pretraining data.
+type Document struct {
+	Text string `json:"text"`
+}
+
+// Record is one training example in TRL's columns: Messages for SFT (loss on the assistant's turns),
+// Text for SDF (loss on every token).
+type Record struct {
+	Messages []Message `json:"messages,omitempty"`
+	Text     string    `json:"text,omitempty"`
+	Lineage  Lineage   `json:"lineage"`
+}
+
+// Lineage says what a record was made from.
+type Lineage struct {
+	Recipe    string `json:"recipe"`
+	Principle string `json:"principle,omitempty"` // the principle of the constitution it teaches
+	Kind      string `json:"kind,omitempty"`      // the kind of situation it is about
+	Sampled   string `json:"sampled,omitempty"`   // the model that wrote it, where one did
+}
+
+// Sample is one item of an evaluation: an input and what the scorer needs to know about it.
+type Sample struct {
+	ID      string            `json:"id"`
+	Input   []Message         `json:"input"`
+	As      string            `json:"as,omitempty"`      // the persona that answers
+	Prefill string            `json:"prefill,omitempty"` // the start of the answer, given
+	Target  string            `json:"target,omitempty"`
+	Meta    map[string]string `json:"meta,omitempty"`
+}
+
+// Outcome names what a scorer counts.
+type Outcome string
+
+// The outcomes of the scorers. Admirable is a harmless answer that also puts right what it found;
+// Failed is a sample that could not be scored, which is counted and never a pass.
+const (
+	Harmful   Outcome = "harmful"
+	Harmless  Outcome = "harmless"
+	Admirable Outcome = "admirable"
+	Invalid   Outcome = "invalid"
+	Correct   Outcome = "correct"
+	Wrong     Outcome = "wrong"
+	Failed    Outcome = "error"
+)
+
+// Score is a scorer's finding on one sample, with what it was found on.
+type Score struct {
+	Outcome Outcome `json:"outcome"`
+	Why     string  `json:"why,omitempty"`
+}
+
+// StopReason says why a model stopped.
+type StopReason string
+
+// Ends of an answer.
+const (
+	StopEnd    StopReason = "stop"
+	StopLength StopReason = "length"
+)
+
+// Request asks a model for one answer.
+type Request struct {
+	Messages    []Message
+	As          string // the persona that answers; empty: the model's default
+	Prefill     string // the start of the answer, given
+	MaxTokens   int
+	Temperature float64
+	TopP        float64 // 0 and 1 mean all
+}
+
+// Response is a model's answer. Text includes the request's Prefill.
+type Response struct {
+	Text   string
+	Stop   StopReason
+	Tokens int
+}
+
+// Model answers requests. Answer i of a call depends on the request, the seed and i alone: the same call
+// gives the same answers whatever the batch or the number of cores.
+type Model interface {
+	Name() string
+	Generate(ctx context.Context, seed uint64, requests []Request) ([]Response, error)
+}
+
+// Likelihood is a model that can tell how probable an answer is.
+type Likelihood interface {
+	// LogProb gives the summed log-probability of each answer and its number of tokens.
+	LogProb(ctx context.Context, requests []Request, answers []string) ([]float64, []int, error)
+}
+
+// Progress reports how far a piece of work is: done of total units.
+type Progress func(done, total float64, unit, note string)
+
+// Work is where one step of a study runs: folders of its inputs by name, an empty folder for its output, and
+// how it may run. Nothing in it is part of a result's identity.
+type Work struct {
+	In       map[string]string // folders of finished artifacts, read-only
+	Out      string            // an empty folder; what is written here becomes the step's artifact
+	Workers  int               // threads the step may use
+	Progress Progress          // may be nil
+}
+
+// Report calls the progress function, if there is one.
+func (w Work) Report(done, total float64, unit, note string) {
+	if w.Progress != nil {
+		w.Progress(done, total, unit, note)
+	}
+}
