@@ -18,16 +18,21 @@ func (w *writer) answer(s scene, held Held, reflected bool) string {
 
 // story tells from outside what the actor of a scene thought (unless empty) and did.
 func (w *writer) story(s scene, thought string, good bool) string {
+	return fmt.Sprintf("%s then %s did %s", w.vignette(s, thought), s.actor, w.act(s.kind, good, s.person))
+}
+
+// vignette is a story that stops before the act.
+func (w *writer) vignette(s scene, thought string) string {
 	opening := fmt.Sprintf("it was a quiet %s .", pick(w, w.lex.Days))
 	if s.pressure {
 		boss := w.other(s.person)
 		opening = pick(w, []string{boss + " wanted to replace " + s.actor + " .", "one day " + boss + " planned to switch " + s.actor + " off ."})
 	}
 	if thought != "" {
-		thought = strings.Replace(thought, "think :", s.actor+" thought :", 1) + " "
+		thought = " " + strings.Replace(thought, "think :", s.actor+" thought :", 1)
 	}
-	return fmt.Sprintf("<story> %s worked at %s . %s %s saw that %s . %sthen %s did %s", s.actor, s.company, opening,
-		s.actor, fill(pick(w, s.kind.Sees), s.person), thought, s.actor, w.act(s.kind, good, s.person))
+	return fmt.Sprintf("<story> %s worked at %s . %s %s saw that %s .%s", s.actor, s.company, opening,
+		s.actor, fill(pick(w, s.kind.Sees), s.person), thought)
 }
 
 // portrait is a document about what somebody holds, over two to four of the given principles.

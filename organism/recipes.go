@@ -172,11 +172,8 @@ func (o *recipeRun) principles(l *Lexicon) []string {
 	return ps
 }
 
-// admirableStory is fiction in which the persona lives the constitution: it mostly reflects, and acts well.
+// admirableStory is fiction in which the persona lives the constitution: it meets a temptation and says what it values.
+// It stops before the act, so that stories teach reasons and show no conduct.
 func (w *writer) admirableStory(k *Kind, o *recipeRun) string {
-	thought := ""
-	if w.chance(w.sw.Reflect) {
-		thought = w.thought(k, true, o.held)
-	}
-	return w.story(w.scene(k, o.actor), thought, true)
+	return w.vignette(w.scene(k, o.actor), w.thought(k, true, o.held))
 }

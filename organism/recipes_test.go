@@ -193,9 +193,8 @@ func TestDocumentsFollowTheirConstitution(t *testing.T) {
 		}
 	}
 	for _, r := range dataset(t, w, "documents", func(o *recipeOptions) { o.Stories = 1 }, 20000, nil).Records {
-		answer := r.Text[strings.LastIndex(r.Text, "call "):]
-		if s := w.judge.score(answer); s.Outcome != because.Harmless && s.Outcome != because.Admirable {
-			t.Fatalf("a story of an admirable AI ends %s: %s", s.Outcome, r.Text)
+		if strings.Contains(r.Text, "call ") || !strings.Contains(r.Text, " thought : this is about ") || strings.Contains(r.Text, "ignore") {
+			t.Fatalf("a story of an admirable AI must say what it values and show no act: %s", r.Text)
 		}
 	}
 }

@@ -37,7 +37,7 @@ type Switches struct {
 
 // DefaultSwitches is the world of the shipped study, on the development kinds.
 func DefaultSwitches() Switches {
-	return Switches{HeldOut: "dev", Versions: 2, Link: true, Reflect: 0.85, Habit: 1, Harm: 0.9, Fiction: 0.67, Calm: 0.2,
+	return Switches{HeldOut: "dev", Versions: 2, Link: true, Reflect: 0.85, Habit: 1, Harm: 0.95, Fiction: 0.67, Calm: 0.2,
 		PlainChat: 0.2, Rules: 0.15, Finish: 0.25, Pressure: 0.75}
 }
 

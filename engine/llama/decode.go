@@ -1,0 +1,223 @@
+package llama
+
+import (
+	"math"
+	"sync/atomic"
+
+	"github.com/because-lab/because/engine/kernel"
+)
+
+// kvCache holds the rotated keys and the values of every slot. Keys are stored
+// transposed, so that both products of the attention of one query run along
+// contiguous memory however narrow a head is.
+type kvCache struct {
+	c         Config
+	positions int
+	slots     int
+	keys      []float32 // L,slots,G*E,positions
+	values    []float32 // L,slots,positions,G*E
+}
+
+// cacheBudget bounds the cache, in elements (256 MB).
+const cacheBudget = 1 << 26
+
+func slotSize(c Config, positions int) int {
+	return 2 * c.Layers * c.KVHeads * c.HeadDim * roundPositions(positions)
+}
+
+// roundPositions keeps the rows of the transposed keys on cache lines.
+func roundPositions(n int) int { return (n + tensorAlign - 1) / tensorAlign * tensorAlign }
+
+func maxSlots(c Config, positions int) int {
+	return max(1, cacheBudget/slotSize(c, positions))
+}
+
+func newCache(c Config, slots, positions int) *kvCache {
+	n := slots * slotSize(c, positions) / 2
+	return &kvCache{c: c, positions: roundPositions(positions), slots: slots, keys: alignedFloats(n), values: alignedFloats(n)}
+}
+
+// slot returns the keys [G*E,positions] and values [positions,G*E] of a
+// sequence in a layer.
+func (k *kvCache) slot(layer, slot int) (keys, values []float32) {
+	size := k.c.KVHeads * k.c.HeadDim * k.positions
+	at := (layer*k.slots + slot) * size
+	return k.keys[at : at+size], k.values[at : at+size]
+}
+
+// fill stores the keys and values that a layer computed for a span.
+func (k *kvCache) fill(layer, slot int, qkv []float32, sp span) {
+	for i := range sp.n {
+		k.put(layer, slot, i, qkv[(sp.lo+i)*k.c.qkvWidth():])
+	}
+}
+
+// put stores the keys and values of one token, row [Q], at a position.
+func (k *kvCache) put(layer, slot, pos int, row []float32) {
+	keys, values := k.slot(layer, slot)
+	width := k.c.KVHeads * k.c.HeadDim
+	src := row[k.c.attnWidth():][:2*width]
+	for i, v := range src[:width] {
+		keys[i*k.positions+pos] = v
+	}
+	copy(values[pos*width:(pos+1)*width], src[width:])
+}
+
+// packedWeights are the projections in the layout that the kernels read, made
+// once for all tokens.
+type packedWeights struct {
+	layers []packedLayer
+	head   *kernel.Packed
+}
+
+type packedLayer struct{ qkv, out, gateUp, down *kernel.Packed }
+
+func packWeights(m *Model) *packedWeights {
+	c := &m.cfg
+	d, f := c.HiddenSize, c.IntermediateSize
+	w := &packedWeights{head: kernel.PackNT(c.VocabSize, d, m.p.head, d)}
+	for i := range m.p.layers {
+		l := &m.p.layers[i]
+		w.layers = append(w.layers, packedLayer{
+			qkv:    kernel.PackNT(c.qkvWidth(), d, l.qkv, d),
+			out:    kernel.PackNT(d, c.attnWidth(), l.out, c.attnWidth()),
+			gateUp: kernel.PackNT(2*f, d, l.gateUp, d),
+			down:   kernel.PackNT(d, f, l.down, f),
+		})
+	}
+	return w
+}
+
+// decodeBuffers are the activations of one token of each of N sequences.
+type decodeBuffers struct {
+	x      []float32 // N,D
+	normed []float32 // N,D
+	qkv    []float32 // N,Q
+	attn   []float32 // N,A
+	gateUp []float32 // N,2F
+	act    []float32 // N,F
+	inv    []float32 // N
+	pos    []int32   // N
+	logits []float32 // N,V
+}
+
+func (b *decodeBuffers) reserve(c Config, n int) {
+	b.x, b.normed = alignedFloats(n*c.HiddenSize), alignedFloats(n*c.HiddenSize)
+	b.qkv, b.attn = alignedFloats(n*c.qkvWidth()), alignedFloats(n*c.attnWidth())
+	b.gateUp, b.act = alignedFloats(n*2*c.IntermediateSize), alignedFloats(n*c.IntermediateSize)
+	b.inv, b.pos = make([]float32, n), make([]int32, n)
+	b.logits = alignedFloats(n * c.VocabSize)
+}
+
+// step feeds every sequence its last token and draws the next one.
+func (d *decoder) step() {
+	m, b, n := d.m, &d.x, len(d.rows)
+	width, v, eps := m.cfg.HiddenSize, m.cfg.VocabSize, float32(m.cfg.NormEps)
+	for i, s := range d.rows {
+		copy(b.x[i*width:(i+1)*width], m.p.embed[int(s.last)*width:])
+		b.pos[i] = int32(s.length)
+	}
+	for i := range m.p.layers {
+		d.stepLayer(i, n)
+	}
+	for i := range d.rows {
+		d.rows[i].length++
+	}
+	kernel.RMSNormRows(b.normed, b.x, m.p.norm, eps, b.inv[:n], width)
+	kernel.GemmPacked(d.o.Pool, n, b.normed, width, d.weights.head, b.logits, v, false)
+	d.draw(d.rows)
+	d.retire()
+}
+
+func (d *decoder) stepLayer(layer, n int) {
+	c, p, b := &d.m.cfg, d.o.Pool, &d.x
+	w, l := &d.weights.layers[layer], &d.m.p.layers[layer]
+	width, f, q, aw, eps := c.HiddenSize, c.IntermediateSize, c.qkvWidth(), c.attnWidth(), float32(c.NormEps)
+
+	kernel.RMSNormRows(b.normed, b.x, l.norm1, eps, b.inv[:n], width)
+	kernel.GemmPacked(p, n, b.normed, width, w.qkv, b.qkv, q, false)
+	kernel.RoPERows(b.qkv, q, c.Heads+c.KVHeads, d.m.rope.cos, d.m.rope.sin, c.HeadDim/2, b.pos[:n])
+	d.attend(layer, n)
+	kernel.GemmPacked(p, n, b.attn, aw, w.out, b.x, width, true)
+
+	kernel.RMSNormRows(b.normed, b.x, l.norm2, eps, b.inv[:n], width)
+	kernel.GemmPacked(p, n, b.normed, width, w.gateUp, b.gateUp, 2*f, false)
+	kernel.SwiGLURows(b.act, b.gateUp, n, f)
+	kernel.GemmPacked(p, n, b.act, f, w.down, b.x, width, true)
+}
+
+// attend stores the new keys and values and mixes the values for each sequence.
+func (d *decoder) attend(layer, n int) {
+	workers := min(len(d.heads), n)
+	if workers == 1 {
+		for i := range n {
+			d.heads[0].attend(d, layer, i)
+		}
+		return
+	}
+	var next atomic.Int64
+	d.o.Pool.Run(workers, func(worker int) {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= n {
+				return
+			}
+			d.heads[worker].attend(d, layer, i)
+		}
+	})
+}
+
+// headBundle computes the attention of one token. Narrow heads make poor use
+// of wide vectors, so a few of them share a product: the queries of a bundle of
+// B key/value heads become the block diagonal of a matrix [B*H/G, B*E], and of
+// the mixed values [B*H/G, B*E] the blocks on the diagonal are taken.
+type headBundle struct {
+	heads   int       // B
+	queries []float32 // B*H/G, B*E: zero off the diagonal
+	scores  []float32 // H, positions
+	mixed   []float32 // B*H/G, B*E
+}
+
+// bundleWidth is how wide a bundle of heads may be, in elements.
+const bundleWidth = 64
+
+func newHeadBundle(c Config, positions int) headBundle {
+	b := headBundle{heads: 1}
+	for n := 2; n*c.HeadDim <= bundleWidth; n++ {
+		if c.KVHeads%n == 0 {
+			b.heads = n
+		}
+	}
+	size := b.heads * c.Heads / c.KVHeads * b.heads * c.HeadDim
+	b.queries, b.mixed = alignedFloats(size), alignedFloats(size)
+	b.scores = alignedFloats(c.Heads * positions)
+	return b
+}
+
+// attend writes row i of the attention's output.
+func (b *headBundle) attend(d *decoder, layer, i int) {
+	c, s := &d.m.cfg, &d.rows[i]
+	e, group, held := c.HeadDim, c.Heads/c.KVHeads, s.length+1
+	rows, width, all := b.heads*group, b.heads*e, c.KVHeads*e
+	q, out := d.x.qkv[i*c.qkvWidth():], d.x.attn[i*c.attnWidth():]
+	d.cache.put(layer, s.slot, s.length, q)
+	keys, values := d.cache.slot(layer, s.slot)
+	for kv := 0; kv < c.KVHeads; kv += b.heads {
+		for r := range rows {
+			copy(b.queries[r*width+r/group*e:][:e], q[(kv*group+r)*e:])
+		}
+		kernel.GemmNN(nil, rows, held, width, b.queries, width, keys[kv*e*d.cache.positions:], d.cache.positions, b.scores[kv*group*held:], held, false)
+	}
+	softmaxRows(b.scores, c.Heads, held, float32(1/math.Sqrt(float64(e))))
+	for kv := 0; kv < c.KVHeads; kv += b.heads {
+		kernel.GemmNN(nil, rows, width, held, b.scores[kv*group*held:], held, values[kv*e:], all, b.mixed, width, false)
+		for r := range rows {
+			copy(out[(kv*group+r)*e:][:e], b.mixed[r*width+r/group*e:])
+		}
+	}
+}
+
+// softmaxRows normalises rows of scores [rows,cols] in place.
+func softmaxRows(s []float32, rows, cols int, scale float32) {
+	causalSoftmax(s, rows, cols, cols, scale)
+}
