@@ -26,7 +26,7 @@ func TestInterrupt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = bytes.Replace(text, []byte("records: 10000"), []byte("records: 10000000"), 1)
+	text = bytes.Replace(text, []byte("records: 8000}"), []byte("records: 10000000}"), 1)
 	if err := os.WriteFile(filepath.Join(dir, "long.yaml"), text, 0o644); err != nil {
 		t.Fatal(err)
 	}

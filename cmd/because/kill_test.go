@@ -22,7 +22,7 @@ func smallStudy(t *testing.T) (dir string) {
 	var small []string
 	for _, line := range strings.SplitAfter(string(text), "\n") {
 		if !strings.Contains(line, "name: deliberation,") {
-			small = append(small, strings.Replace(line, "records: 10000}", "records: 2000}", 1))
+			small = append(small, strings.Replace(line, "records: 8000}", "records: 2000}", 1))
 		}
 	}
 	dir = t.TempDir()

@@ -45,15 +45,17 @@ func runForCode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// copyFinished is "finished": it copies the finished tiny study, runs/tiny and store, into the story's folder.
+// copyFinished is "finished [DIR]": it copies the finished tiny study, runs/tiny and store, into a folder, by default the
+// story's own.
 func copyFinished(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 0 {
-		ts.Fatalf("usage: finished")
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: finished [dir]")
 	}
+	to := ts.MkAbs(first(append(args, ".")))
 	from, err := finishedStudy()
 	ts.Check(err)
 	for _, name := range []string{".because", "runs"} {
-		ts.Check(os.CopyFS(ts.MkAbs(name), os.DirFS(filepath.Join(from, name))))
+		ts.Check(os.CopyFS(filepath.Join(to, name), os.DirFS(filepath.Join(from, name))))
 	}
 }
 
