@@ -32,14 +32,12 @@ func (r *Results) drawForest(s *svg, width float64) float64 {
 		reach = max(reach, c.bound()*1.5)
 	}
 	reach = min(reach, 1)
-	layout := forestLayout{left: min(300, width*0.4), right: width - 110, rowHeight: 38}
+	indent := r.idWidth()
+	layout := forestLayout{left: min(260, width*0.34) + indent, right: width - 110, indent: indent, rowHeight: 38}
 	if width < 500 {
-		layout = forestLayout{left: 14, right: width - 14, rowHeight: 62, above: true}
+		layout = forestLayout{left: 14, right: width - 14, indent: indent, rowHeight: 62, above: true}
 	}
 	x := linear(-reach, reach, layout.left, layout.right, 6)
-	if layout.above {
-		x = linear(-reach, reach, layout.left, layout.right, 6)
-	}
 	y := 14.0
 	bottom := y + layout.rowHeight*float64(len(r.Claims)+len(r.Ablations)) + 6
 	if len(r.Claims) > 0 && len(r.Ablations) > 0 {
@@ -65,7 +63,17 @@ func (r *Results) drawForest(s *svg, width float64) float64 {
 
 type forestLayout struct {
 	left, right, rowHeight float64
-	above                  bool // labels above the marks
+	indent                 float64 // room for the longest ID
+	above                  bool    // labels above the marks
+}
+
+// idWidth gives the room that the longest ID of a claim takes, in pixels of the bold label.
+func (r *Results) idWidth() float64 {
+	longest := 0
+	for _, c := range r.allClaims() {
+		longest = max(longest, len([]rune(c.ID)))
+	}
+	return 10 + 7.6*float64(max(4, longest))
 }
 
 var toneSeries = map[tone]int{good: 0, bad: 1, open: 5}
@@ -77,16 +85,17 @@ func (l forestLayout) row(s *svg, x scale, top float64, c Claim) {
 	if l.above {
 		y = top + 46
 		s.label(l.left, top+14, "start", "head", c.ID)
-		lines := wrapLabel(c.Title, l.right-l.left-44)
+		lines := wrapLabel(c.Title, l.right-l.left-l.indent)
 		for k, line := range lines[:min(2, len(lines))] {
 			if k == 1 && len(lines) > 2 {
 				line += "…"
 			}
-			s.label(l.left+44, top+14+lineHeight*float64(k), "start", "", line)
+			s.label(l.left+l.indent, top+14+lineHeight*float64(k), "start", "", line)
 		}
 	} else {
 		s.label(8, y+4, "start", "head", c.ID)
-		s.labels(52, y, "start", "", wrapLabel(c.Title, l.left-66)[:min(2, len(wrapLabel(c.Title, l.left-66)))])
+		lines := wrapLabel(c.Title, l.left-l.indent-22)
+		s.labels(8+l.indent, y, "start", "", lines[:min(2, len(lines))])
 		s.label(l.right+12, y+4, "start", class(i, "name"), string(c.Verdict))
 	}
 	if from, to := c.zone(x); to > from {
