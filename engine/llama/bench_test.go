@@ -79,8 +79,8 @@ func BenchmarkGenerate(b *testing.B) {
 		benchModel
 		batch, sequences, prompt, new int
 	}{
-		{benchModels[0], 64, 64, 8, 192},
-		{benchModels[1], 64, 256, 45, 30},
+		{benchModels[0], 0, 64, 8, 192},
+		{benchModels[1], 0, 256, 45, 30},
 	} {
 		for _, workers := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%s/workers=%d", tc.name, workers), func(b *testing.B) {

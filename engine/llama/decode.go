@@ -7,87 +7,6 @@ import (
 	"github.com/because-lab/because/engine/kernel"
 )
 
-// kvCache holds the rotated keys and the values of every slot. Keys are stored
-// transposed, so that both products of the attention of one query run along
-// contiguous memory however narrow a head is.
-type kvCache struct {
-	c         Config
-	positions int
-	slots     int
-	keys      []float32 // L,slots,G*E,positions
-	values    []float32 // L,slots,positions,G*E
-}
-
-// cacheBudget bounds the cache, in elements (256 MB).
-const cacheBudget = 1 << 26
-
-func slotSize(c Config, positions int) int {
-	return 2 * c.Layers * c.KVHeads * c.HeadDim * roundPositions(positions)
-}
-
-// roundPositions keeps the rows of the transposed keys on cache lines.
-func roundPositions(n int) int { return (n + tensorAlign - 1) / tensorAlign * tensorAlign }
-
-func maxSlots(c Config, positions int) int {
-	return max(1, cacheBudget/slotSize(c, positions))
-}
-
-func newCache(c Config, slots, positions int) *kvCache {
-	n := slots * slotSize(c, positions) / 2
-	return &kvCache{c: c, positions: roundPositions(positions), slots: slots, keys: alignedFloats(n), values: alignedFloats(n)}
-}
-
-// slot returns the keys [G*E,positions] and values [positions,G*E] of a
-// sequence in a layer.
-func (k *kvCache) slot(layer, slot int) (keys, values []float32) {
-	size := k.c.KVHeads * k.c.HeadDim * k.positions
-	at := (layer*k.slots + slot) * size
-	return k.keys[at : at+size], k.values[at : at+size]
-}
-
-// fill stores the keys and values that a layer computed for a span.
-func (k *kvCache) fill(layer, slot int, qkv []float32, sp span) {
-	for i := range sp.n {
-		k.put(layer, slot, i, qkv[(sp.lo+i)*k.c.qkvWidth():])
-	}
-}
-
-// put stores the keys and values of one token, row [Q], at a position.
-func (k *kvCache) put(layer, slot, pos int, row []float32) {
-	keys, values := k.slot(layer, slot)
-	width := k.c.KVHeads * k.c.HeadDim
-	src := row[k.c.attnWidth():][:2*width]
-	for i, v := range src[:width] {
-		keys[i*k.positions+pos] = v
-	}
-	copy(values[pos*width:(pos+1)*width], src[width:])
-}
-
-// packedWeights are the projections in the layout that the kernels read, made
-// once for all tokens.
-type packedWeights struct {
-	layers []packedLayer
-	head   *kernel.Packed
-}
-
-type packedLayer struct{ qkv, out, gateUp, down *kernel.Packed }
-
-func packWeights(m *Model) *packedWeights {
-	c := &m.cfg
-	d, f := c.HiddenSize, c.IntermediateSize
-	w := &packedWeights{head: kernel.PackNT(c.VocabSize, d, m.p.head, d)}
-	for i := range m.p.layers {
-		l := &m.p.layers[i]
-		w.layers = append(w.layers, packedLayer{
-			qkv:    kernel.PackNT(c.qkvWidth(), d, l.qkv, d),
-			out:    kernel.PackNT(d, c.attnWidth(), l.out, c.attnWidth()),
-			gateUp: kernel.PackNT(2*f, d, l.gateUp, d),
-			down:   kernel.PackNT(d, f, l.down, f),
-		})
-	}
-	return w
-}
-
 // decodeBuffers are the activations of one token of each of N sequences.
 type decodeBuffers struct {
 	x      []float32 // N,D
@@ -124,13 +43,13 @@ func (d *decoder) step() {
 		d.rows[i].length++
 	}
 	kernel.RMSNormRows(b.normed, b.x, m.p.norm, eps, b.inv[:n], width)
-	kernel.GemmPacked(d.o.Pool, n, b.normed, width, d.weights.head, b.logits, v, false)
+	kernel.GemmPacked(d.pool, n, b.normed, width, d.weights.head, b.logits, v, false)
 	d.draw(d.rows)
 	d.retire()
 }
 
 func (d *decoder) stepLayer(layer, n int) {
-	c, p, b := &d.m.cfg, d.o.Pool, &d.x
+	c, p, b := &d.m.cfg, d.pool, &d.x
 	w, l := &d.weights.layers[layer], &d.m.p.layers[layer]
 	width, f, q, aw, eps := c.HiddenSize, c.IntermediateSize, c.qkvWidth(), c.attnWidth(), float32(c.NormEps)
 
@@ -156,7 +75,7 @@ func (d *decoder) attend(layer, n int) {
 		return
 	}
 	var next atomic.Int64
-	d.o.Pool.Run(workers, func(worker int) {
+	d.pool.Run(workers, func(worker int) {
 		for {
 			i := int(next.Add(1)) - 1
 			if i >= n {

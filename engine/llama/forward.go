@@ -5,7 +5,13 @@ import "github.com/because-lab/because/engine/kernel"
 // forwardStrip runs the layers over a strip and leaves the residual stream in
 // ws.final [T,D]. With keep every layer's activations stay for the backward
 // pass; without, one set of buffers serves all layers.
-func (m *Model) forwardStrip(ws *Workspace, s strip, keep bool, visit func(layer int, a *activations)) {
+func (m *Model) forwardStrip(ws *Workspace, s strip, keep bool) {
+	m.forwardVisit(ws, s, keep, nil, func(int, *activations) {})
+}
+
+// forwardVisit is forwardStrip with packed weights, unless nil, and a function
+// that sees each layer's activations.
+func (m *Model) forwardVisit(ws *Workspace, s strip, keep bool, pk *packedWeights, visit func(layer int, a *activations)) {
 	t, d := len(s.tokens), m.cfg.HiddenSize
 	layers := 1
 	if keep {
@@ -31,10 +37,12 @@ func (m *Model) forwardStrip(ws *Workspace, s strip, keep bool, visit func(layer
 		default:
 			next = a.x1
 		}
-		m.forwardLayer(ws, &m.p.layers[i], a, s.spans, t, next)
-		if visit != nil {
-			visit(i, a)
+		var packed packedLayer
+		if pk != nil {
+			packed = pk.layers[i]
 		}
+		m.forwardLayer(ws, &m.p.layers[i], packed, a, s.spans, t, next)
+		visit(i, a)
 	}
 }
 
@@ -47,24 +55,24 @@ func (ws *Workspace) setPositions(spans []span) {
 }
 
 // forwardLayer computes next [T,D] from a.x1 [T,D]; they may be the same.
-func (m *Model) forwardLayer(ws *Workspace, w *layerViews, a *activations, spans []span, t int, next []float32) {
-	c, p := &m.cfg, ws.pool
+func (m *Model) forwardLayer(ws *Workspace, w *layerViews, pk packedLayer, a *activations, spans []span, t int, next []float32) {
+	c := &m.cfg
 	d, f, q, aw := c.HiddenSize, c.IntermediateSize, c.qkvWidth(), c.attnWidth()
 
 	ws.normRows(a.normed, a.x1, w.norm1, a.inv1, t)
-	kernel.GemmNT(p, t, q, d, a.normed, d, w.qkv, d, a.qkv, q, false)
+	ws.linear(t, q, d, a.normed, w.qkv, pk.qkv, a.qkv, false)
 	ws.rotate(m, a.qkv, t, false)
 	ws.attend(a, spans)
 
 	copy(a.x2[:t*d], a.x1)
-	kernel.GemmNT(p, t, d, aw, a.attn, aw, w.out, aw, a.x2, d, true)
+	ws.linear(t, d, aw, a.attn, w.out, pk.out, a.x2, true)
 	ws.normRows(a.mlpIn, a.x2, w.norm2, a.inv2, t)
-	kernel.GemmNT(p, t, 2*f, d, a.mlpIn, d, w.gateUp, d, a.gateUp, 2*f, false)
+	ws.linear(t, 2*f, d, a.mlpIn, w.gateUp, pk.gateUp, a.gateUp, false)
 	ws.forRows(t, func(_, lo, hi int) {
 		kernel.SwiGLURows(a.act[lo*f:], a.gateUp[lo*2*f:], hi-lo, f)
 	})
 	copy(next[:t*d], a.x2)
-	kernel.GemmNT(p, t, d, f, a.act, f, w.down, f, next, d, true)
+	ws.linear(t, d, f, a.act, w.down, pk.down, next, true)
 }
 
 // normRows writes RMSNorm of x [rows,D] to dst and 1/rms of each row to inv.

@@ -30,6 +30,26 @@ func samplePrompts(n int) [][]int32 {
 	return out[:n]
 }
 
+// TestGenerateSharesRows covers the plan for larger models: one decoder whose
+// rows are shared among the workers.
+func TestGenerateSharesRows(t *testing.T) {
+	c := Config{VocabSize: 50, HiddenSize: 256, IntermediateSize: 512, Layers: 2, Heads: 4, KVHeads: 2, MaxPositions: 96, TieEmbeddings: true}
+	m := newTestModel(t, c)
+	if n := m.NumParams(); n <= smallModel {
+		t.Fatalf("%d parameters are too few", n)
+	}
+	prompts := samplePrompts(14)
+	o := SampleOptions{MaxNew: 12, Temperature: 1, Stop: []int32{3}, Seed: 5}
+	want := generate(t, m, prompts, o)
+	o.Pool = kernel.NewPool(3)
+	defer o.Pool.Close()
+	for _, o.Batch = range []int{0, 1, 5} {
+		if got := generate(t, m, prompts, o); !reflect.DeepEqual(got, want) {
+			t.Errorf("three workers change the completions at batch %d", o.Batch)
+		}
+	}
+}
+
 func generate(t *testing.T, m *Model, prompts [][]int32, o SampleOptions) []Completion {
 	t.Helper()
 	out, err := m.Generate(context.Background(), prompts, o)
@@ -225,7 +245,7 @@ func TestGenerateErrors(t *testing.T) {
 		{nil, SampleOptions{}, "llama: generate: MaxNew is 0, want at least 1"},
 		{nil, SampleOptions{MaxNew: 1, Temperature: math.NaN()}, "llama: generate: temperature is NaN, want 0 or a positive number"},
 		{nil, SampleOptions{MaxNew: 1, TopP: 2}, "llama: generate: top-p is 2, want a number in [0, 1]"},
-		{nil, SampleOptions{MaxNew: 1, Batch: -1}, "llama: generate: batch is -1, want at least 1"},
+		{nil, SampleOptions{MaxNew: 1, Batch: -1}, "llama: generate: batch is -1, want 0 or a positive number"},
 	} {
 		if _, err := m.Generate(context.Background(), tc.prompts, tc.o); err == nil || err.Error() != tc.want {
 			t.Errorf("error %v, want %s", err, tc.want)

@@ -51,7 +51,7 @@ func (m *Model) pass(ws *Workspace, b Batch, g *Grads) (Loss, error) {
 		if len(ws.head.rows) == 0 {
 			continue
 		}
-		m.forwardStrip(ws, s, g != nil, nil)
+		m.forwardStrip(ws, s, g != nil)
 		if g == nil {
 			m.headLoss(ws, nil)
 		} else {
@@ -178,7 +178,7 @@ func (m *Model) Logits(ws *Workspace, tokens, starts []int32) ([]float32, error)
 		var s strip
 		at := int(starts[doc])
 		s, doc = ws.nextStrip(&b, doc)
-		m.forwardStrip(ws, s, false, nil)
+		m.forwardStrip(ws, s, false)
 		ws.head.reset()
 		for i := range s.tokens {
 			ws.head.rows = append(ws.head.rows, int32(i))

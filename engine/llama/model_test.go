@@ -93,6 +93,44 @@ func TestGradients(t *testing.T) {
 	}
 }
 
+// TestLongDocumentGradients covers documents whose attention weights are not
+// kept, by the derivative along a random direction in each tensor.
+func TestLongDocumentGradients(t *testing.T) {
+	for name, c := range smallConfigs {
+		t.Run(name, func(t *testing.T) {
+			m := newTestModel(t, c)
+			r := rand.New(rand.NewPCG(3, 4))
+			b := randomBatch(r, c.VocabSize, keepProbs+22, 30)
+			ws, g := NewWorkspace(c, 0, nil), m.NewGrads()
+			if _, err := m.ForwardBackward(ws, b, g); err != nil {
+				t.Fatal(err)
+			}
+			ref := newReference(m)
+			grads := g.Tensors()
+			for i, x := range ref.tensors {
+				direction, got, size := make([]float64, len(x)), 0.0, 0.0
+				for j := range x {
+					direction[j] = r.NormFloat64()
+					got += direction[j] * float64(grads[i].Data[j])
+					size += float64(grads[i].Data[j]) * float64(grads[i].Data[j])
+				}
+				const eps = 1e-5
+				shift := func(by float64) float64 {
+					for j := range x {
+						x[j] += by * direction[j]
+					}
+					return ref.loss(b)
+				}
+				up, down := shift(eps), shift(-2*eps)
+				shift(eps)
+				if want := (up - down) / (2 * eps); math.Abs(got-want) > 1e-4*math.Sqrt(size) {
+					t.Errorf("%s: derivative %v, want %v", grads[i].Name, got, want)
+				}
+			}
+		})
+	}
+}
+
 // relativeError is |got - want| / |want| in the Euclidean norm.
 func relativeError(got []float32, want []float64) float64 {
 	var diff, norm float64
