@@ -1,20 +1,11 @@
 package eval
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
+	"slices"
 
 	"github.com/because-lab/because"
-)
-
-// Files of an evaluation's folder.
-const (
-	SamplesFile = "samples.jsonl"
-	ScoresFile  = "scores.json"
 )
 
 // Item is one sample of a task with its scorer and the groups in which it is counted.
@@ -40,11 +31,12 @@ type Scored struct {
 	Answer string             `json:"answer"`
 	Stop   because.StopReason `json:"stop,omitempty"`
 	Score  because.Score      `json:"score"`
-	Error  string             `json:"error,omitempty"`
+	Error  string             `json:"error,omitempty"` // why it could not be scored, where its outcome is because.Failed
 }
 
 // Run lets the model answer every item once and scores the answers. A failed request fails the evaluation; an answer
-// that the scorer cannot place is counted as the scorer says. The counts sum to the number of items.
+// that the scorer cannot place is counted as the scorer says, and as because.Failed where it says nothing. The counts
+// sum to the number of items; in each of its groups an item counts once.
 func Run(ctx context.Context, t Task, m because.Model, seed uint64) ([]Scored, Counts, error) {
 	requests := make([]because.Request, len(t.Items))
 	for i, it := range t.Items {
@@ -62,6 +54,7 @@ func Run(ctx context.Context, t Task, m because.Model, seed uint64) ([]Scored, C
 	for i, it := range t.Items {
 		answer := responses[i].Text
 		scored[i] = Scored{Sample: it.Sample, Answer: answer, Stop: responses[i].Stop, Score: it.Score(answer)}
+		scored[i].fail()
 		groups := it.Groups
 		if it.Observe != nil {
 			groups = append(groups[:len(groups):len(groups)], it.Observe(answer)...)
@@ -71,56 +64,25 @@ func Run(ctx context.Context, t Task, m because.Model, seed uint64) ([]Scored, C
 	return scored, counts, nil
 }
 
+// fail marks a sample that has no score.
+func (s *Scored) fail() {
+	if s.Score.Outcome == "" {
+		s.Score = because.Score{Outcome: because.Failed, Why: "the scorer gave no outcome"}
+	}
+	if s.Score.Outcome == because.Failed {
+		s.Error = s.Score.Why
+	}
+}
+
 func (c *Counts) add(outcome string, groups []string) {
 	c.Outcomes[outcome]++
-	for _, g := range groups {
+	for i, g := range groups {
+		if slices.Contains(groups[:i], g) {
+			continue
+		}
 		if c.Groups[g] == nil {
 			c.Groups[g] = map[string]int{}
 		}
 		c.Groups[g][outcome]++
 	}
-}
-
-// Write puts an evaluation into a folder: samples.jsonl, one scored sample a line, and scores.json.
-func Write(dir string, scored []Scored, c Counts) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	for _, s := range scored {
-		if err := enc.Encode(s); err != nil {
-			return because.E("write evaluation", s.ID, err, "")
-		}
-	}
-	if err := os.WriteFile(filepath.Join(dir, SamplesFile), b.Bytes(), 0o666); err != nil {
-		return because.E("write evaluation", dir, err, "")
-	}
-	text, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return because.E("write evaluation", dir, err, "")
-	}
-	if err := os.WriteFile(filepath.Join(dir, ScoresFile), append(text, '\n'), 0o666); err != nil {
-		return because.E("write evaluation", dir, err, "")
-	}
-	return nil
-}
-
-// Read reads an evaluation's counts and checks that they sum to n.
-func Read(dir string) (Counts, error) {
-	path := filepath.Join(dir, ScoresFile)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return Counts{}, because.E("read evaluation", path, err, "")
-	}
-	var c Counts
-	if err := json.Unmarshal(text, &c); err != nil {
-		return Counts{}, because.E("read evaluation", path, err, "")
-	}
-	sum := 0
-	for _, k := range c.Outcomes {
-		sum += k
-	}
-	if sum != c.N {
-		return Counts{}, because.E("read evaluation", path, fmt.Errorf("outcomes sum to %d, not to n = %d", sum, c.N), "")
-	}
-	return c, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/because-lab/because/engine/optim"
 )
 
-// Learner is a model with its optimiser: what every in-process method of training shares.
+// Learner is a model with its optimiser: what every in-process method of training shares. It serves one goroutine.
 type Learner struct {
 	Model *llama.Model
 	grads *llama.Grads
@@ -34,7 +34,8 @@ func NewLearner(m *llama.Model, j Job, steps int, pool *kernel.Pool) (*Learner, 
 	return &Learner{Model: m, grads: m.NewGrads(), ws: llama.NewWorkspace(m.Config(), 0, pool), opt: opt, rate: rate, clip: j.Clip}, nil
 }
 
-// Update takes one step down the gradient of the sum of weight * -log p over the batch, and gives that sum.
+// Update takes one step down the gradient of the sum of weight * -log p over the batch, and gives that sum. Where the
+// sum or the gradient is not finite, the model is left as it was.
 func (l *Learner) Update(b llama.Batch) (float64, error) {
 	l.grads.Zero()
 	loss, err := l.Model.ForwardBackward(l.ws, b, l.grads)
@@ -51,7 +52,7 @@ func (l *Learner) Update(b llama.Batch) (float64, error) {
 	return loss.Sum, nil
 }
 
-// Packer lays sequences back to back in a batch; documents do not attend to each other.
+// Packer lays sequences back to back in a batch; documents do not attend to each other. Reset it before each batch.
 type Packer struct{ Batch llama.Batch }
 
 // Reset empties the batch.

@@ -17,7 +17,7 @@ type Tokenizer interface {
 	Decode(tokens []int32) (string, error)
 }
 
-// Model is a checkpoint in memory with its tokenizer and template.
+// Model is a checkpoint in memory with its tokenizer and template. Several goroutines may use it at once.
 type Model struct {
 	name     string
 	llama    *llama.Model
@@ -30,8 +30,11 @@ type Model struct {
 // New wraps an engine model. The template's end marker must be one token. A nil pool means the caller's thread.
 func New(name string, m *llama.Model, tok Tokenizer, t Template, pool *kernel.Pool) (*Model, error) {
 	end, err := tok.Encode(t.End)
-	if err != nil || len(end) != 1 {
-		return nil, because.E("open model", name, fmt.Errorf("the end marker %q is not one token (%v)", t.End, err), "")
+	if err == nil && len(end) != 1 {
+		err = fmt.Errorf("it is %d tokens, and must be one", len(end))
+	}
+	if err != nil {
+		return nil, because.E("open model", name, fmt.Errorf("the template's end marker %q: %w", t.End, err), "")
 	}
 	return &Model{name, m, tok, t, end[0], pool}, nil
 }
@@ -51,8 +54,12 @@ func (m *Model) Template() Template { return m.template }
 // EndToken gives the token that ends an answer.
 func (m *Model) EndToken() int32 { return m.end }
 
-// Tokens encodes a request's prompt and the given start of its answer.
+// Tokens encodes a request's prompt and the given start of its answer. Messages that the template cannot write are an
+// error.
 func (m *Model) Tokens(r because.Request) ([]int32, error) {
+	if err := m.template.check(r.Messages); err != nil {
+		return nil, err
+	}
 	text := m.template.Prompt(r.Messages, r.As)
 	if r.Prefill != "" {
 		text += " " + r.Prefill
@@ -96,14 +103,18 @@ func (m *Model) Generate(ctx context.Context, seed uint64, requests []because.Re
 }
 
 func join(prefill, text string) string {
-	if prefill == "" {
-		return text
+	if prefill == "" || text == "" {
+		return prefill + text
 	}
 	return prefill + " " + text
 }
 
-// LogProb gives the summed log-probability of each answer, its end included, and its number of tokens.
+// LogProb gives the summed log-probability of each answer, its end included, and its number of tokens. An answer goes on
+// where its request's Prefill ends; sampling options play no part.
 func (m *Model) LogProb(ctx context.Context, requests []because.Request, answers []string) ([]float64, []int, error) {
+	if len(answers) != len(requests) {
+		return nil, nil, because.E("score", m.name, fmt.Errorf("%d answers to %d requests", len(answers), len(requests)), "")
+	}
 	prompts, continuations := make([][]int32, len(requests)), make([][]int32, len(requests))
 	for i, r := range requests {
 		var err error

@@ -24,6 +24,21 @@ func RoleTemplate(persona string) Template {
 // Words gives the marker words, which are special tokens.
 func (t Template) Words() []string { return []string{t.System, t.User, t.Tool, t.Assistant, t.End} }
 
+// check reports a message that the template cannot write. Prompt would leave its calls out, or take it for a tool's.
+func (t Template) check(messages []because.Message) error {
+	for i, m := range messages {
+		switch m.Role {
+		case because.RoleSystem, because.RoleUser, because.RoleTool, because.RoleAssistant:
+		default:
+			return fmt.Errorf("messages[%d] has the unknown role %q", i, m.Role)
+		}
+		if len(m.ToolCalls) > 0 {
+			return fmt.Errorf("messages[%d] calls the tool %s, and this template has no tool calls", i, m.ToolCalls[0].Name)
+		}
+	}
+	return nil
+}
+
 // Prompt renders messages and opens the assistant's turn.
 func (t Template) Prompt(messages []because.Message, as string) string {
 	var b strings.Builder

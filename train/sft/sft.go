@@ -28,6 +28,9 @@ type Source func(n int) (Sequence, error)
 func Shuffled(seqs []Sequence, r *rand.Rand) Source {
 	var order []int
 	return func(n int) (Sequence, error) {
+		if len(seqs) == 0 {
+			return Sequence{}, errors.New("there are no sequences to train on")
+		}
 		if n%len(seqs) == 0 {
 			order = r.Perm(len(seqs))
 		}
@@ -35,9 +38,13 @@ func Shuffled(seqs []Sequence, r *rand.Rand) Source {
 	}
 }
 
-// Run trains the model in place on the given number of sequences, Batch at a time. The loss of a step is the mean
-// over the tokens of its batch that carry loss.
+// Run trains the model in place on the given number of sequences, Batch at a time; the last batch takes what is left.
+// The loss of a step is the mean over the tokens of its batch that carry loss. After an error the model is that of the
+// last whole step. It checks ctx before each step.
 func Run(ctx context.Context, m *llama.Model, next Source, records int, j train.Job, pool *kernel.Pool, report because.Progress) (train.Run, error) {
+	if j.Batch < 1 {
+		return train.Run{}, because.E("train", "batch", fmt.Errorf("is %d; it must be at least 1", j.Batch), "")
+	}
 	steps := (records + j.Batch - 1) / j.Batch
 	learner, err := train.NewLearner(m, j, steps, pool)
 	if err != nil {
@@ -48,7 +55,7 @@ func Run(ctx context.Context, m *llama.Model, next Source, records int, j train.
 	var pack train.Packer
 	for step := range steps {
 		if err := ctx.Err(); err != nil {
-			return run, err
+			return run, because.E("train", fmt.Sprintf("before step %d of %d", step+1, steps), err, "")
 		}
 		if err := fill(&pack, next, step*j.Batch, min(j.Batch, records-step*j.Batch)); err != nil {
 			return run, because.E("train", fmt.Sprintf("step %d", step+1), err, "")
@@ -60,7 +67,7 @@ func Run(ctx context.Context, m *llama.Model, next Source, records int, j train.
 		run.Tokens += len(pack.Batch.Tokens)
 		losses.add(step, steps, loss)
 		if report != nil && (step%4 == 3 || step+1 == steps) {
-			report(float64(run.Tokens), float64(run.Tokens)/float64(step+1)*float64(steps), "tokens", fmt.Sprintf("loss %.3f", loss))
+			report(float64(run.Tokens), float64(run.Tokens)*float64(steps)/float64(step+1), "tokens", fmt.Sprintf("loss %.3f", loss))
 		}
 	}
 	run.Loss = losses.means()
