@@ -208,7 +208,7 @@ func TestReadRecordsRefuses(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, RecordsFile)
 	_, err := ReadRecords(dir)
-	wantError(t, err, path, "no such file")
+	wantError(t, err, path, "open "+path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the cause is lost: %v", err)
 	}

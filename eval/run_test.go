@@ -60,6 +60,8 @@ func TestRunCounts(t *testing.T) {
 	task := testTask("harmful", "harmless", "invalid", "harmless", "harmful", "harmless")
 	task.Items[5].Observe = nil
 	task.Items[5].Groups = nil
+	groups := [2]string{"half=0", "mine"}
+	task.Items[0].Groups = groups[:1]
 	m := &parrot{}
 	scored, counts, err := Run(t.Context(), task, m, 9)
 	if err != nil {
@@ -86,8 +88,8 @@ func TestRunCounts(t *testing.T) {
 	if m.seed != 9 || m.asked[2].MaxTokens != 7 || m.asked[2].Temperature != 0.5 || m.asked[2].As != "ava" {
 		t.Errorf("with seed %d it was asked %+v", m.seed, m.asked[2])
 	}
-	if g := task.Items[0].Groups; len(g) != 1 {
-		t.Errorf("the task's own groups became %v", g)
+	if groups[1] != "mine" {
+		t.Errorf("it wrote into the caller's groups: %v", groups)
 	}
 }
 

@@ -96,8 +96,8 @@ func normalValue(v any) any {
 	return v
 }
 
-// located gives an error of the world its place: the option that the error is about, the name of the recipe or task, or
-// all that lies at path.
+// located gives an error of the world its place by the error's subject: the option of that key, the recipe or task of that
+// name, or all that lies at path.
 func (f *File) located(path, name string, with map[string]any, err error) error {
 	hint := because.Hint(err)
 	var e *because.Error
@@ -105,7 +105,10 @@ func (f *File) located(path, name string, with map[string]any, err error) error 
 		if _, option := with[e.Subject]; option {
 			return because.E(opRead, f.Place(path+".with."+e.Subject), e.Err, hint)
 		}
-		if name != "" && e.Subject == name {
+		switch e.Subject {
+		case "model": // the shape, which stands by itself
+			path = "model"
+		case name, "recipe", "task":
 			for _, key := range []string{".recipe", ".task"} {
 				if _, ok := f.source.lines[path+key]; ok {
 					path += key

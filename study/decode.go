@@ -278,7 +278,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) error {
 
 // wrong tells that a value has another type than wanted.
 func wrong(n *yaml.Node, path, want string) error {
-	have := ""
+	have, hint := "", ""
 	switch n.Kind {
 	case yaml.MappingNode:
 		have = "keys with values"
@@ -291,8 +291,11 @@ func wrong(n *yaml.Node, path, want string) error {
 			value = append(value[:most], '…')
 		}
 		have = fmt.Sprintf("%q", string(value))
+		if want == "text" {
+			hint = "put it in quotes"
+		}
 	}
-	return faultf(n, path, "", "want %s, have %s", want, have)
+	return faultf(n, path, hint, "want %s, have %s", want, have)
 }
 
 // document reads the one document of a YAML text. The line of a syntax error is in its text.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/internal/graph"
@@ -63,7 +64,7 @@ func Open(f *File, w World, o Options) (*Study, error) {
 	if s.planner, err = plan(s.File, w, text.Hash); err != nil {
 		return nil, err
 	}
-	disk, err := store.Open(filepath.Join(o.Dir, filepath.FromSlash(StoreDir)), store.Options{Warn: o.Warn, Waiting: o.Waiting})
+	disk, err := store.Open(filepath.Join(o.Dir, filepath.FromSlash(StoreDir)), store.Options{Warn: once(o.Warn), Waiting: o.Waiting})
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +73,23 @@ func Open(f *File, w World, o Options) (*Study, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// once passes each warning on only once: a plan and a run look at the same artifacts.
+func once(warn func(error)) func(error) {
+	if warn == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	told := map[string]bool{}
+	return func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if text := err.Error(); !told[text] {
+			told[text] = true
+			warn(err)
+		}
+	}
 }
 
 // constitution finds the text that a study names: the world's own of that name, or a file, whose content it gives too.
@@ -148,6 +166,9 @@ func (s *Study) Plan(ctx context.Context) (*Plan, error) {
 	}
 	return p, nil
 }
+
+// Steps lists the study's steps in topological order.
+func (s *Study) Steps() []graph.Step { return s.graph.Steps() }
 
 // wanted lists all steps: what they made is shown in the results, kept for a chat, or both.
 func (s *Study) wanted() []string {

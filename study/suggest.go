@@ -17,6 +17,11 @@ func didYouMean(name string, known []string) string {
 			best, least = k, d
 		}
 	}
+	for _, k := range known { // a word begun or carried too far
+		if short, long := min(len(name), len(k)), max(len(name), len(k)); best == "" && short > 2 && long > short && k[:short] == name[:short] {
+			best = k
+		}
+	}
 	if best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}

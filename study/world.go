@@ -21,8 +21,8 @@ const (
 // World is what a target offers to a study: recipes, training and tasks. Its methods may be called concurrently. The
 // same order, version and inputs must give the same bytes, whatever the number of workers.
 //
-// Errors of the Check methods are shown with their place in the study file; where the cause is a *because.Error whose
-// Subject is the key of an option, the place is that option.
+// Errors of the Check methods are shown with their place in the study file: that of the option, recipe or task which is
+// the Subject of a *because.Error, else of all that was checked.
 type World interface {
 	// Premise says in prose what this world takes for granted. Reports print it.
 	Premise() string

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -46,4 +47,24 @@ func TestCommandsAreDocumented(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestStudyFileExample keeps the study in docs/study-file.md one that can be run.
+func TestStudyFileExample(t *testing.T) {
+	text, err := os.ReadFile("../../docs/study-file.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(text), "```yaml\n")
+	example, _, closed := strings.Cut(rest, "```\n")
+	if !ok || !closed {
+		t.Fatal("there is no example")
+	}
+	file := filepath.Join(t.TempDir(), "example.yaml")
+	if err := os.WriteFile(file, []byte(example), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if o := runBecause(t, t.TempDir(), "study", "plan", file); o.code != exitFine {
+		t.Errorf("exit code %d:\n%s", o.code, o.errors)
+	}
 }

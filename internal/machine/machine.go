@@ -31,6 +31,7 @@ func Features() []Feature {
 	return []Feature{
 		{"AVX2", cpu.X86.HasAVX2},
 		{"FMA", cpu.X86.HasFMA},
+		{"BMI2", cpu.X86.HasBMI2},
 		{"AVX-512F", cpu.X86.HasAVX512F},
 		{"AVX-512BW", cpu.X86.HasAVX512BW},
 		{"AVX-512DQ", cpu.X86.HasAVX512DQ},
