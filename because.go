@@ -61,7 +61,7 @@ type Document struct {
 	Text string `json:"text"`
 }
 
-// Record is one training example in TRL's columns: Messages for SFT (loss on the assistant's turns),
+// Record is one training example in TRL's columns: Messages for SFT (loss on the last message, the assistant's answer),
 // Text for SDF (loss on every token).
 type Record struct {
 	Messages []Message `json:"messages,omitempty"`

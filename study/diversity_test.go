@@ -12,7 +12,11 @@ import (
 )
 
 func records(texts ...string) []because.Record {
-	return names(texts, func(text string) because.Record { return because.Record{Text: text} })
+	var out []because.Record
+	for _, text := range texts {
+		out = append(out, because.Record{Text: text})
+	}
+	return out
 }
 
 func TestDiversity(t *testing.T) {
