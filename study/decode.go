@@ -15,6 +15,7 @@ const (
 	maxBytes = 1 << 20
 	maxNodes = 1 << 17
 	maxDepth = 32
+	maxItems = 4096 // of a list
 )
 
 // decoder fills Go values from YAML nodes, strictly: unknown and repeated keys, values of another type and values
@@ -173,6 +174,9 @@ func collectFields(v reflect.Value, fields map[string]reflect.Value, names *[]st
 func (d *decoder) list(n *yaml.Node, v reflect.Value, path string, depth int) error {
 	if n.Kind != yaml.SequenceNode {
 		return wrong(n, path, "a list")
+	}
+	if len(n.Content) > maxItems {
+		return faultf(n, path, "", "has %d items, more than %d", len(n.Content), maxItems)
 	}
 	out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, item := range n.Content {
