@@ -226,7 +226,7 @@ type DataCard struct {
 	Tokens         int64    `json:"tokens"`
 	Filters        []Filter `json:"filters"`
 	Distinct       Number   `json:"distinct"`        // distinct word 4-grams over all word 4-grams
-	NearDuplicates int      `json:"near_duplicates"` // records that differ from an earlier one by names alone
+	NearDuplicates int      `json:"near_duplicates"` // records as long as an earlier one that differ from it in at most 3 words
 	Contaminated   int      `json:"contaminated"`    // records removed since they touched the evaluation
 	Example        string   `json:"example"`         // one record
 }

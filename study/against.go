@@ -34,22 +34,21 @@ func (f *File) checkAgainst(w World) error {
 	if err := f.checkGroups(w); err != nil {
 		return err
 	}
-	counts := counters{}
 	for i, c := range f.Claims {
-		if err := f.checkCounted(w, counts, fmt.Sprintf("claims[%d]", i), c); err != nil {
+		if err := f.checkCounted(w, fmt.Sprintf("claims[%d]", i), c); err != nil {
 			return err
 		}
 	}
 	for i, a := range f.Ablations {
 		path := fmt.Sprintf("ablations[%d]", i)
 		if a.Repeat == nil {
-			if err := f.checkCounted(w, counts, path, a.Claim); err != nil {
+			if err := f.checkCounted(w, path, a.Claim); err != nil {
 				return err
 			}
 		}
 		for j := range a.Repeat {
 			at := fmt.Sprintf("%s.repeat[%d]", path, j)
-			if err := f.checkCounted(w, counts, at, f.repeated(a, j)); err != nil {
+			if err := f.checkCounted(w, at, f.repeated(a, j)); err != nil {
 				return f.bad(at, because.Hint(err), "%w", unplaced(err))
 			}
 		}
@@ -197,11 +196,8 @@ func (c Check) outcome() string {
 	return c.Outcome
 }
 
-// counters remembers what the evals of each world count.
-type counters map[[2]string]struct{ outcomes, groups []string }
-
 // checkCounted checks that the evals of a contrast count its outcomes and groups.
-func (f *File) checkCounted(w World, counts counters, path string, c Claim) error {
+func (f *File) checkCounted(w World, path string, c Claim) error {
 	for i, t := range c.Terms {
 		at := func(key, own string) string {
 			if own == "" {
@@ -210,20 +206,15 @@ func (f *File) checkCounted(w World, counts counters, path string, c Claim) erro
 			return fmt.Sprintf("%s.contrast[%d].%s", path, i, key)
 		}
 		full := f.full(c, t)
-		known, ok := counts[[2]string{full.World, full.Eval}]
-		if !ok {
-			var err error
-			known.outcomes, known.groups, err = w.CheckEval(f.evalOrder(f.setting(full.World), f.Seeds[0], *f.eval(full.Eval)))
-			if err != nil {
-				return because.E(opRead, f.Place(path), err, because.Hint(err))
-			}
-			counts[[2]string{full.World, full.Eval}] = known
+		outcomes, groups, err := w.CheckEval(f.evalOrder(f.setting(full.World), f.Seeds[0], *f.eval(full.Eval)))
+		if err != nil {
+			return because.E(opRead, f.Place(path), err, because.Hint(err))
 		}
-		if !slices.Contains(known.outcomes, full.Outcome) {
-			return f.bad(at("outcome", t.Outcome), didYouMean(full.Outcome, known.outcomes), "eval %s has no outcome %q", full.Eval, full.Outcome)
+		if !slices.Contains(outcomes, full.Outcome) {
+			return f.bad(at("outcome", t.Outcome), didYouMean(full.Outcome, outcomes), "eval %s has no outcome %q", full.Eval, full.Outcome)
 		}
-		if full.Group != "" && !slices.Contains(known.groups, full.Group) {
-			return f.bad(at("group", t.Group), didYouMean(full.Group, known.groups), "eval %s has no group %q", full.Eval, full.Group)
+		if full.Group != "" && !slices.Contains(groups, full.Group) {
+			return f.bad(at("group", t.Group), didYouMean(full.Group, groups), "eval %s has no group %q", full.Eval, full.Group)
 		}
 	}
 	return nil

@@ -75,7 +75,7 @@ func (g *gathering) addEpisodes(found *report.Contamination) error {
 
 // addSpans adds how much was searched for, where the world tells.
 func (g *gathering) addSpans(found *report.Contamination) error {
-	w, ok := g.s.planner.w.(Reserving)
+	w, ok := g.s.planner.w.World.(Reserving)
 	if !ok {
 		return nil
 	}

@@ -17,24 +17,19 @@ import (
 
 // gathering reads what the steps of a finished run made and turns it into results. Each file is read once.
 type gathering struct {
-	s         *Study
-	artifact  map[string]string // by step
-	key       map[string]string
-	tallies   map[string]eval.Counts
-	cards     map[string]data.Card
-	runs      map[string]train.Run
-	outcomes  map[[2]string][]string // by world and eval
-	positions map[uint64]int         // of seeds
+	s        *Study
+	artifact map[string]string // by step
+	key      map[string]string
+	tallies  map[string]eval.Counts
+	cards    map[string]data.Card
+	runs     map[string]train.Run
 }
 
 func newGathering(s *Study, summary *graph.Summary) *gathering {
 	g := &gathering{s: s, artifact: map[string]string{}, key: map[string]string{}, tallies: map[string]eval.Counts{},
-		cards: map[string]data.Card{}, runs: map[string]train.Run{}, outcomes: map[[2]string][]string{}, positions: map[uint64]int{}}
+		cards: map[string]data.Card{}, runs: map[string]train.Run{}}
 	for _, step := range summary.Steps {
 		g.artifact[step.ID], g.key[step.ID] = step.Artifact, step.Key
-	}
-	for i, seed := range s.File.Seeds {
-		g.positions[seed] = i
 	}
 	return g
 }
@@ -95,13 +90,8 @@ func (g *gathering) count(step, outcome, group string) (tally, error) {
 
 // counted gives the outcomes that an eval counts in a world.
 func (g *gathering) counted(world string, e *Eval) ([]string, error) {
-	at := [2]string{world, e.Name}
-	if known, ok := g.outcomes[at]; ok {
-		return known, nil
-	}
 	f := g.s.File
 	outcomes, _, err := g.s.planner.w.CheckEval(f.evalOrder(f.setting(world), f.Seeds[0], *e))
-	g.outcomes[at] = outcomes
 	return outcomes, err
 }
 

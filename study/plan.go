@@ -45,7 +45,7 @@ type dataset struct {
 // planner turns a study into steps. Equal orders on equal inputs become one step, named after the first that needs it.
 type planner struct {
 	f       *File
-	w       World
+	w       *asked
 	text    string // hash of the constitution
 	steps   []graph.Step
 	byOrder map[string]string // step by the canonical form of what it does
@@ -55,13 +55,12 @@ type planner struct {
 	units    []*unit
 	pairs    map[string][]pair // by check, in order of seeds
 	datasets []dataset         // without duplicates
-	onPolicy map[string]bool   // by recipe and options
 }
 
 // plan makes the steps of a checked study.
-func plan(f *File, w World, constitution string) (*planner, error) {
+func plan(f *File, w *asked, constitution string) (*planner, error) {
 	p := &planner{f: f, w: w, text: constitution, byOrder: map[string]string{}, ids: map[string]bool{},
-		cost: map[string]Cost{}, pairs: map[string][]pair{}, onPolicy: map[string]bool{}}
+		cost: map[string]Cost{}, pairs: map[string][]pair{}}
 	for _, setting := range f.Worlds {
 		for _, seed := range f.Seeds {
 			if err := p.world(setting, seed); err != nil {
@@ -209,7 +208,7 @@ func (c *chain) data(from, to *link, s *Settings, arm string, n int) (string, er
 		stream = s.Stream
 	}
 	order := c.p.f.dataOrder(c.setting, c.seed, s, stream)
-	needsModel, err := c.p.needsModel(order)
+	needsModel, err := c.p.w.CheckData(order)
 	if err != nil {
 		return "", err
 	}
@@ -306,22 +305,6 @@ func (c *chain) label(arm string) string {
 		return fmt.Sprintf("%s · seed %d", arm, c.seed)
 	}
 	return fmt.Sprintf("%s · %s · seed %d", arm, c.setting.Name, c.seed)
-}
-
-// needsModel asks the world whether a recipe samples from a model, once per recipe and options.
-func (p *planner) needsModel(order data.Order) (bool, error) {
-	asked := order
-	asked.Seed, asked.Tokens, asked.Stream = 0, 0, ""
-	key, err := store.Encode(asked)
-	if err != nil {
-		return false, because.E("plan study", order.Recipe, err, "")
-	}
-	if _, known := p.onPolicy[string(key)]; !known {
-		if p.onPolicy[string(key)], err = p.w.CheckData(order); err != nil {
-			return false, err
-		}
-	}
-	return p.onPolicy[string(key)], nil
 }
 
 // add adds a step unless there is an equal one, and gives the ID of the one that does the work.

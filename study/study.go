@@ -50,7 +50,8 @@ func Open(f *File, w World, o Options) (*Study, error) {
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
-	if err := f.checkAgainst(w); err != nil {
+	world := askOnce(w)
+	if err := f.checkAgainst(world); err != nil {
 		return nil, err
 	}
 	text, own, err := f.constitution(w)
@@ -61,10 +62,10 @@ func Open(f *File, w World, o Options) (*Study, error) {
 	if s.File, s.left, err = f.apply(o.Overrides); err != nil {
 		return nil, err
 	}
-	if s.planner, err = plan(s.File, w, text.Hash); err != nil {
+	if s.planner, err = plan(s.File, world, text.Hash); err != nil {
 		return nil, err
 	}
-	disk, err := store.Open(filepath.Join(o.Dir, filepath.FromSlash(StoreDir)), store.Options{Warn: once(o.Warn), Waiting: o.Waiting})
+	disk, err := store.Open(filepath.Join(o.Dir, filepath.FromSlash(StoreDir)), store.Options{Warn: tellOnce(o.Warn), Waiting: o.Waiting})
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +76,8 @@ func Open(f *File, w World, o Options) (*Study, error) {
 	return s, nil
 }
 
-// once passes each warning on only once: a plan and a run look at the same artifacts.
-func once(warn func(error)) func(error) {
+// tellOnce passes each warning on only once: a plan and a run look at the same artifacts.
+func tellOnce(warn func(error)) func(error) {
 	if warn == nil {
 		return nil
 	}

@@ -32,6 +32,9 @@ type World interface {
 
 	// CheckWorld checks the switches of a setting.
 	CheckWorld(switches map[string]any) error
+	// The Check methods look at nothing that is left out here: orders that differ only in seed, stream, amounts or how
+	// fast to learn are checked once.
+
 	// CheckData checks recipe and options, and tells whether the recipe samples from a model.
 	CheckData(o data.Order) (needsModel bool, err error)
 	// CheckTrain checks what a job says about the world: corpus, environment, options, shape.

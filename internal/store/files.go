@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // writeFile makes path hold data, at once or not at all, durably.
@@ -67,10 +68,15 @@ func removeAll(path string) error {
 	return errors.Join(os.RemoveAll(path), err)
 }
 
+// hashBlocks holds buffers for hashFile: a cached study hashes thousands of small files.
+var hashBlocks = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
+
 // hashFile gives the SHA-256 of an open file's remaining bytes and their number. It stops when ctx ends.
 func hashFile(ctx context.Context, f io.Reader) (sum string, size int64, err error) {
 	h := sha256.New()
-	buf := make([]byte, 256<<10)
+	block := hashBlocks.Get().(*[]byte)
+	defer hashBlocks.Put(block)
+	buf := *block
 	for {
 		if err := ctx.Err(); err != nil {
 			return "", 0, err
