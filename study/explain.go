@@ -125,7 +125,7 @@ func explainHint(err error, ref string) error {
 	var e *because.Error
 	if errors.As(err, &e) && e.Op == "find artifact" {
 		return because.E("explain", ref, errors.New("neither the results nor the store have this"),
-			"give the path of a checkpoint, a step, a key, an artifact's ID (four digits or more), or a name from the results: arms.NAME, arms.NAME.evals.EVAL, claims.ID")
+			"give the path of a checkpoint, a step, a key, an artifact's ID (four digits or more), or a name from the results: arms.NAME, arms.NAME.evals.EVAL, claims.ID; if its study lies in another folder, name that with --dir")
 	}
 	return err
 }
