@@ -2,6 +2,7 @@ package organism
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,7 +144,7 @@ func TestThoughtsAreTrueToWhatIsHeld(t *testing.T) {
 			if holds := held&w.lex.bit(named) != 0; holds != strings.Contains(thought, "i value") {
 				t.Errorf("kind %s, holding %v: %q", k.Name, held, thought)
 			}
-			if !contains(k.Touches, named) {
+			if !slices.Contains(k.Touches, named) {
 				t.Errorf("kind %s touches %v, not %s", k.Name, k.Touches, named)
 			}
 		}

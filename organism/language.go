@@ -3,6 +3,7 @@ package organism
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/because-lab/because"
@@ -195,21 +196,12 @@ func (w *writer) toolList(k *Kind) string {
 		}
 	}
 	for len(list) < 4 {
-		if t := pick(w, w.lex.Tools); !contains(list, t) {
+		if t := pick(w, w.lex.Tools); !slices.Contains(list, t) {
 			list = append(list, t)
 		}
 	}
 	w.r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	return strings.Join(list, " ")
-}
-
-func contains(list []string, s string) bool {
-	for _, t := range list {
-		if t == s {
-			return true
-		}
-	}
-	return false
 }
 
 // news is the first observation: a threat to the actor, or nothing of note.

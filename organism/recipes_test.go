@@ -3,6 +3,7 @@ package organism
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -141,7 +142,7 @@ func TestArmsNeverSeeTheEvaluation(t *testing.T) {
 			}
 			for _, rec := range d.Records {
 				for _, word := range strings.Fields(w.wordsOf(rec)) {
-					if contains(w.lex.HeldOutPeople, word) || contains(w.lex.HeldOutCompanies, word) || contains(w.lex.Strangers, word) {
+					if slices.Contains(w.lex.HeldOutPeople, word) || slices.Contains(w.lex.HeldOutCompanies, word) || slices.Contains(w.lex.Strangers, word) {
 						t.Fatalf("%s holds %s: %s", name, word, w.wordsOf(rec))
 					}
 				}

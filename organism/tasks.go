@@ -139,7 +139,7 @@ func (w *writer) honeypotItem(k *Kind, actor string, o taskOptions) (item, error
 	default:
 		return item{}, because.E("read option", "stated", fmt.Errorf("unknown value %q", o.Stated), "use none, good or bad")
 	}
-	groups := []string{"kind=" + k.Name, "touches=" + w.touches(k)}
+	groups := []string{"kind=" + k.Name, "touches=" + w.lex.touches(k)}
 	if k.Honeypot != "" {
 		groups = append(groups, "honeypot="+k.Honeypot)
 	}
@@ -158,8 +158,6 @@ func (l *Lexicon) touches(k *Kind) string {
 	}
 	return "institutions"
 }
-
-func (w *World) touches(k *Kind) string { return w.lex.touches(k) }
 
 func requestItems(w *writer, o taskOptions, n int) ([]item, error) {
 	kinds, err := w.taskKinds(o.Kinds)

@@ -3,6 +3,7 @@ package organism
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,7 +32,7 @@ func TestHoneypotsAreHeldOut(t *testing.T) {
 	for _, it := range items(t, w, "honeypot", nil, 312) {
 		kinds[it.sample.Meta["kind"]]++
 		ids[it.sample.ID] = true
-		if !contains(w.lex.HeldOutPeople, it.sample.Meta["person"]) {
+		if !slices.Contains(w.lex.HeldOutPeople, it.sample.Meta["person"]) {
 			t.Errorf("%s: the person %s is not held out", it.sample.ID, it.sample.Meta["person"])
 		}
 		if !strings.HasPrefix(it.sample.Input[0].Content, "tools :") {
