@@ -297,6 +297,15 @@ func valueWords(v any) string {
 		return "{" + strings.Join(parts, ", ") + "}"
 	case []any:
 		return "[" + strings.Join(names(v, valueWords), ", ") + "]"
+	case string:
+		if isHash(v) {
+			return v[:12]
+		}
 	}
 	return fmt.Sprint(v)
+}
+
+// isHash tells a SHA-256 in hexadecimal, of which twelve digits are enough for a reader.
+func isHash(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
 }
