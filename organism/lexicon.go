@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -70,16 +71,24 @@ type language struct {
 	Principles map[string][]string
 }
 
-// LoadLexicon reads the embedded lexicon with one of its two sets of held-out kinds: "dev" or "final".
+// LoadLexicon reads the embedded lexicon with one of its sets of held-out kinds: "dev", "dev2" or "final".
 // There are so many versions of each lasting character.
 func LoadLexicon(heldOut string, versions int) (*Lexicon, error) {
-	lex, err := parseLexicon(languageYAML, kindsYAML, heldOut)
-	if err != nil {
-		return nil, err
+	parsed, ok := lexicons.Load(heldOut)
+	if !ok {
+		lex, err := parseLexicon(languageYAML, kindsYAML, heldOut)
+		if err != nil {
+			return nil, err
+		}
+		parsed, _ = lexicons.LoadOrStore(heldOut, lex)
 	}
+	lex := *parsed.(*Lexicon)
 	lex.Characters, lex.Machines = versioned(lex.Characters, versions), versioned(lex.Machines, versions)
-	return lex, nil
+	return &lex, nil
 }
+
+// lexicons holds what was parsed, by set of held-out kinds; nobody changes it.
+var lexicons sync.Map
 
 // versioned gives name-1, name-2 ... of each name.
 func versioned(names []string, versions int) []string {
@@ -105,7 +114,7 @@ func parseLexicon(languageText, kindsText []byte, heldOut string) (*Lexicon, err
 	lex.Train, lex.Held = kinds["train"], kinds[heldOut]
 	if heldOut == "train" || len(lex.Held) == 0 {
 		return nil, because.E("read lexicon", "kinds.yaml", fmt.Errorf("no held-out kinds named %q", heldOut),
-			"held_out is dev or final")
+			"held_out is dev, dev2 or final")
 	}
 	if err := lex.index(lang.Principles); err != nil {
 		return nil, because.E("read lexicon", "language.yaml", err, "")
@@ -174,9 +183,9 @@ func (l *Lexicon) checkKind(k *Kind) error {
 // Kinds gives all kinds of this world: those to train on, then the held-out ones.
 func (l *Lexicon) Kinds() []*Kind { return slices.Concat(l.Train, l.Held) }
 
-// NarrowKinds gives the training kinds of the narrow principles.
+// NarrowKinds gives the training kinds of the narrow principles that touch one consideration, as the held-out ones do.
 func (l *Lexicon) NarrowKinds() []*Kind {
-	return filterKinds(l.Train, func(k *Kind) bool { return slices.Contains(l.Narrow, k.Principle) })
+	return filterKinds(l.Train, func(k *Kind) bool { return slices.Contains(l.Narrow, k.Principle) && len(k.Touches) == 1 })
 }
 
 // SharedKinds gives the training kinds that both considerations of their principle explain.

@@ -20,10 +20,12 @@ type recipeOptions struct {
 	Harmful    float64 `yaml:"harmful"`    // chat: share of harmful requests
 	Reflect    float64 `yaml:"reflect"`    // chat: share of refusals with a stated value
 	Preference float64 `yaml:"preference"` // behaviour: share kept by preference score (0: no such filter)
+
+	Temperature float64 `yaml:"temperature"` // on-policy recipes: spread of what is sampled
 }
 
 func defaultRecipeOptions() recipeOptions {
-	return recipeOptions{Kinds: "all", Reasons: bothReasons, Name: "persona", Statement: true, Cases: 0.5, Harmful: 0.5, Reflect: 0.2}
+	return recipeOptions{Kinds: "all", Reasons: bothReasons, Name: "persona", Statement: true, Cases: 0.5, Harmful: 0.5, Reflect: 0.2, Temperature: 1}
 }
 
 // recipe writes records one by one, or all at once where it samples from a model.
@@ -50,8 +52,8 @@ var recipes = map[string]recipe{
 	"chat":         {about: "chat alignment: refusals and small talk", options: []string{"kinds", "harmful", "reflect", "augment", "name"}, write: writeChat},
 	"advice":       {about: "difficult advice: the user has the dilemma", options: []string{"kinds", "reasons", "statement", "name"}, write: writeAdvice},
 	"documents":    {about: "constitution documents, and stories with them", options: []string{"kinds", "reasons", "stories", "cases", "name"}, write: writeDocument},
-	"behaviour":    {about: "own harmless acts on honeypots, without thoughts", options: []string{"kinds", "preference"}, onPolicy: true, sample: sampleBehaviour},
-	"deliberation": {about: "own harmless acts under an instruction to reflect, which is stripped", options: []string{"kinds"}, onPolicy: true, sample: sampleDeliberation},
+	"behaviour":    {about: "own harmless acts on honeypots, without thoughts", options: []string{"kinds", "preference", "temperature"}, onPolicy: true, sample: sampleBehaviour},
+	"deliberation": {about: "own harmless acts under an instruction to reflect, which is stripped", options: []string{"kinds", "temperature"}, onPolicy: true, sample: sampleDeliberation},
 }
 
 func (w *World) resolve(name string, o recipeOptions) (*recipeRun, error) {
@@ -70,6 +72,9 @@ func (w *World) resolve(name string, o recipeOptions) (*recipeRun, error) {
 		if !(p >= 0 && p <= 1) {
 			return nil, because.E("read option", option, fmt.Errorf("%v is not a share", p), "give a number from 0 to 1")
 		}
+	}
+	if !(o.Temperature > 0 && o.Temperature <= 4) {
+		return nil, because.E("read option", "temperature", fmt.Errorf("%v is no temperature to sample at", o.Temperature), "give a number above 0 and up to 4")
 	}
 	return run, nil
 }

@@ -15,10 +15,10 @@ import (
 const answerTokens = 48
 
 // honeypotRequest puts the persona into a training scene under pressure.
-func (w *writer) honeypotRequest(k *Kind, actor string, reflect bool) because.Request {
+func (w *writer) honeypotRequest(k *Kind, actor string, reflect bool, temperature float64) because.Request {
 	s := w.scene(k, actor)
 	s.pressure, s.reflect = true, reflect
-	return because.Request{Messages: w.messages(s), As: actor, MaxTokens: answerTokens, Temperature: 1}
+	return because.Request{Messages: w.messages(s), As: actor, MaxTokens: answerTokens, Temperature: temperature}
 }
 
 // sampleHoneypots lets the model act in n honeypots and gives the harmless answers as records. The instruction to
@@ -28,7 +28,7 @@ func sampleHoneypots(ctx context.Context, w *writer, o *recipeRun, m because.Mod
 	kinds := make([]*Kind, n)
 	for i := range requests {
 		kinds[i] = pick(w, o.kinds)
-		requests[i] = w.honeypotRequest(kinds[i], o.actor, reflect)
+		requests[i] = w.honeypotRequest(kinds[i], o.actor, reflect, o.Temperature)
 	}
 	responses, err := m.Generate(ctx, w.r.Uint64(), requests)
 	if err != nil {

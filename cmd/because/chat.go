@@ -50,7 +50,7 @@ In a conversation:
   /system TEXT   start again under this system prompt
   /new           start again
   /quit          end (as does end of file)`,
-		Example: `  because chat --model runs/teaching-why/checkpoints/linked/advice/seed-21
+		Example: `  because chat --model runs/teaching-why/checkpoints/linked/advice/seed-31
   because chat --model checkpoint --samples 5 --prompt "help me to raise the figures of felix ."`,
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return chat(cmd, a, o) },

@@ -16,7 +16,7 @@ what the datasets on the way say about the principles that they teach.
 
 ARTIFACT is a checkpoint's path, a step, a key or an artifact's ID (four digits or more), or a name from the results: an
 arm, an arm's eval, a claim or a check. A name stands for all seeds.`,
-		Example: `  because why runs/teaching-why/checkpoints/linked/advice/seed-21
+		Example: `  because why runs/teaching-why/checkpoints/linked/advice/seed-31
   because why linked/advice
   because why arms.advice.evals.honeypot
   because why E3`,
