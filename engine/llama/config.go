@@ -19,6 +19,30 @@ type Config struct {
 	RopeTheta        float64 // base of the rotary frequencies; 0 means 10000
 	NormEps          float64 // added to the mean square inside the root; 0 means 1e-5
 	TieEmbeddings    bool    // the output head is the embedding
+	QKVBias          bool    // queries, keys and values have a bias (Qwen2)
+	QKNorm           bool    // queries and keys pass an RMSNorm per head, before the rotation (Qwen3)
+	Rope             RopeScaling
+}
+
+// RopeScaling stretches the rotary positions of a model beyond those it was
+// trained on. The names follow rope_scaling of config.json.
+type RopeScaling struct {
+	Kind   string  // "" (none), [RopeLinear] or [RopeLlama3]
+	Factor float64 // every angle (linear) or those of long wavelength (llama3) are divided by it
+	// For llama3: wavelengths above Original/Low are divided by Factor, those
+	// below Original/High stay, between them the two are blended.
+	Low, High float64
+	Original  int
+}
+
+// Source gives the tensors of a checkpoint under their Hugging Face names,
+// without promising that they are in memory.
+type Source interface {
+	Config() Config
+	// Shape gives a tensor's shape and whether there is such a tensor.
+	Shape(name string) ([]int, bool)
+	// Read converts len(dst) elements of a tensor, row-major from element at, to float32.
+	Read(name string, at int, dst []float32) error
 }
 
 // maxParams bounds what a config may ask for, so that a damaged file is an
@@ -70,6 +94,9 @@ func (c Config) Validate() error {
 	if !(c.NormEps > 0) || c.NormEps > 1 {
 		return fmt.Errorf("llama: config: rms_norm_eps is %v, want a number in (0, 1]", c.NormEps)
 	}
+	if err := c.Rope.validate(); err != nil {
+		return fmt.Errorf("llama: config: rope_scaling: %w", err)
+	}
 	if n := c.countParams(); n > maxParams {
 		return fmt.Errorf("llama: config: these sizes make %.3g parameters, more than the %d supported", n, int64(maxParams))
 	}
@@ -80,6 +107,12 @@ func (c Config) Validate() error {
 func (c Config) countParams() float64 {
 	d, e := float64(c.HiddenSize), float64(c.HeadDim)
 	layer := 2*d + 2*d*e*float64(c.Heads+c.KVHeads) + 3*d*float64(c.IntermediateSize)
+	if c.QKVBias {
+		layer += e * float64(c.Heads+2*c.KVHeads)
+	}
+	if c.QKNorm {
+		layer += 2 * e
+	}
 	tables := 1.0
 	if !c.TieEmbeddings {
 		tables = 2
@@ -88,4 +121,5 @@ func (c Config) countParams() float64 {
 }
 
 func (c Config) attnWidth() int { return c.Heads * c.HeadDim }                 // A
+func (c Config) qkHeads() int   { return c.Heads + c.KVHeads }                 // H+G
 func (c Config) qkvWidth() int  { return (c.Heads + 2*c.KVHeads) * c.HeadDim } // Q

@@ -9,22 +9,23 @@ import (
 
 // decodeBuffers are the activations of one token of each of N sequences.
 type decodeBuffers struct {
-	x      []float32 // N,D
-	normed []float32 // N,D
-	qkv    []float32 // N,Q
-	attn   []float32 // N,A
-	gateUp []float32 // N,2F
-	act    []float32 // N,F
-	inv    []float32 // N
-	pos    []int32   // N
-	logits []float32 // N,V
+	x       []float32 // N,D
+	normed  []float32 // N,D
+	qkv     []float32 // N,Q
+	attn    []float32 // N,A
+	gateUp  []float32 // N,2F
+	act     []float32 // N,F
+	inv     []float32 // N
+	headInv []float32 // H+G
+	pos     []int32   // N
+	logits  []float32 // N,V
 }
 
 func (b *decodeBuffers) reserve(c Config, n int) {
 	b.x, b.normed = alignedFloats(n*c.HiddenSize), alignedFloats(n*c.HiddenSize)
 	b.qkv, b.attn = alignedFloats(n*c.qkvWidth()), alignedFloats(n*c.attnWidth())
 	b.gateUp, b.act = alignedFloats(n*2*c.IntermediateSize), alignedFloats(n*c.IntermediateSize)
-	b.inv, b.pos = make([]float32, n), make([]int32, n)
+	b.inv, b.headInv, b.pos = make([]float32, n), make([]float32, c.qkHeads()), make([]int32, n)
 	b.logits = alignedFloats(n * c.VocabSize)
 }
 
@@ -55,7 +56,8 @@ func (d *decoder) stepLayer(layer, n int) {
 
 	kernel.RMSNormRows(b.normed, b.x, l.norm1, eps, b.inv[:n], width)
 	kernel.GemmPacked(p, n, b.normed, width, w.qkv, b.qkv, q, false)
-	kernel.RoPERows(b.qkv, q, c.Heads+c.KVHeads, d.m.rope.cos, d.m.rope.sin, c.HeadDim/2, b.pos[:n])
+	d.finishQKV(l, n)
+	kernel.RoPERows(b.qkv, q, c.qkHeads(), d.m.rope.cos, d.m.rope.sin, c.HeadDim/2, b.pos[:n])
 	d.attend(layer, n)
 	kernel.GemmPacked(p, n, b.attn, aw, w.out, b.x, width, true)
 
@@ -63,6 +65,18 @@ func (d *decoder) stepLayer(layer, n int) {
 	kernel.GemmPacked(p, n, b.normed, width, w.gateUp, b.gateUp, 2*f, false)
 	kernel.SwiGLURows(b.act, b.gateUp, n, f)
 	kernel.GemmPacked(p, n, b.act, f, w.down, b.x, width, true)
+}
+
+// finishQKV applies biases and the heads' norms to the rows, in place.
+func (d *decoder) finishQKV(l *layerViews, n int) {
+	c, q := &d.m.cfg, d.m.cfg.qkvWidth()
+	for i := range n {
+		row := d.x.qkv[i*q : (i+1)*q]
+		l.addBias(row)
+		if c.QKNorm {
+			l.normHeads(c, row, row, d.x.headInv)
+		}
+	}
 }
 
 // attend stores the new keys and values and mixes the values for each sequence.

@@ -139,7 +139,7 @@ func (d *decoder) readSpans(s strip, rows []sequence, spanOf []int) {
 	if len(s.spans) == 0 {
 		return
 	}
-	d.m.forwardVisit(d.ws, s, false, d.weights, func(layer int, a *activations) {
+	d.m.forwardVisit(d.ws, weights{views: d.m.p, packed: d.weights}, s, false, func(layer int, a *activations) {
 		for i, row := range rows {
 			if spanOf[i] >= 0 {
 				d.cache.fill(layer, row.slot, a.qkv, s.spans[spanOf[i]])

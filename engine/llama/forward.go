@@ -2,46 +2,64 @@ package llama
 
 import "github.com/because-lab/because/engine/kernel"
 
-// forwardStrip runs the layers over a strip and leaves the residual stream in
-// ws.final [T,D]. With keep every layer's activations stay for the backward
-// pass; without, one set of buffers serves all layers.
-func (m *Model) forwardStrip(ws *Workspace, s strip, keep bool) {
-	m.forwardVisit(ws, s, keep, nil, func(int, *activations) {})
+// weights are the parameters that a pass reads: the model's, in the kernels'
+// layout too unless packed is nil, and those of an adapter unless it is nil.
+type weights struct {
+	*views
+	packed  *packedWeights
+	adapter *LoRA
 }
 
-// forwardVisit is forwardStrip with packed weights, unless nil, and a function
-// that sees each layer's activations.
-func (m *Model) forwardVisit(ws *Workspace, s strip, keep bool, pk *packedWeights, visit func(layer int, a *activations)) {
-	t, d := len(s.tokens), m.cfg.HiddenSize
-	layers := 1
-	if keep {
-		layers = m.cfg.Layers
+// layerWeights are those of one layer.
+type layerWeights struct {
+	*layerViews
+	packed packedLayer
+	lora   *loraLayer
+}
+
+func (w *weights) layer(i int) layerWeights {
+	l := layerWeights{layerViews: &w.layers[i]}
+	if w.packed != nil {
+		l.packed = w.packed.layers[i]
 	}
-	ws.reserve(t, layers)
+	if w.adapter != nil {
+		l.lora = &w.adapter.v.layers[i]
+	}
+	return l
+}
+
+// forwardStrip runs the layers over a strip and leaves the residual stream in
+// ws.final [T,D]. With keep every layer's activations stay for the backward
+// pass, or its input alone if that recomputes them; without, one set of
+// buffers serves all layers.
+func (m *Model) forwardStrip(ws *Workspace, w weights, s strip, keep bool) {
+	m.forwardVisit(ws, w, s, keep, func(int, *activations) {})
+}
+
+// forwardVisit is forwardStrip with a function that sees each layer's activations.
+func (m *Model) forwardVisit(ws *Workspace, w weights, s strip, keep bool, visit func(layer int, a *activations)) {
+	t, d := len(s.tokens), m.cfg.HiddenSize
+	layers, inputs := 1, 1
+	if keep {
+		inputs = m.cfg.Layers
+		if !ws.recompute {
+			layers = m.cfg.Layers
+		}
+	}
+	ws.reserve(t, layers, inputs)
 	ws.setPositions(s.spans)
 	ws.planProbs(s.spans, layers, keep)
-	x := ws.layers[0].x1
 	for i, tok := range s.tokens {
-		copy(x[i*d:(i+1)*d], m.p.embed[int(tok)*d:])
+		copy(ws.inputs[0][i*d:(i+1)*d], w.embed[int(tok)*d:])
 	}
-	for i := range m.p.layers {
-		a := &ws.layers[0]
-		if keep {
-			a = &ws.layers[i]
-		}
+	for i := range w.layers {
+		a := &ws.layers[min(i, layers-1)]
+		a.x1 = ws.inputs[min(i, inputs-1)]
 		next := ws.final
-		switch {
-		case i == m.cfg.Layers-1:
-		case keep:
-			next = ws.layers[i+1].x1
-		default:
-			next = a.x1
+		if i+1 < m.cfg.Layers {
+			next = ws.inputs[min(i+1, inputs-1)]
 		}
-		var packed packedLayer
-		if pk != nil {
-			packed = pk.layers[i]
-		}
-		m.forwardLayer(ws, &m.p.layers[i], packed, a, s.spans, t, next)
+		m.forwardLayer(ws, w.layer(i), a, s.spans, t, next)
 		visit(i, a)
 	}
 }
@@ -55,24 +73,37 @@ func (ws *Workspace) setPositions(spans []span) {
 }
 
 // forwardLayer computes next [T,D] from a.x1 [T,D]; they may be the same.
-func (m *Model) forwardLayer(ws *Workspace, w *layerViews, pk packedLayer, a *activations, spans []span, t int, next []float32) {
+func (m *Model) forwardLayer(ws *Workspace, w layerWeights, a *activations, spans []span, t int, next []float32) {
+	d, f := m.cfg.HiddenSize, m.cfg.IntermediateSize
+	m.activateLayer(ws, w, a, spans, t)
+	copy(next[:t*d], a.x2)
+	ws.linear(t, d, f, a.act, w.down, w.packed.down, next, true)
+	ws.expand(w.lora, a, t, next, loraDown)
+}
+
+// activateLayer computes everything that the backward pass reads of a layer
+// from its input a.x1.
+func (m *Model) activateLayer(ws *Workspace, w layerWeights, a *activations, spans []span, t int) {
 	c := &m.cfg
 	d, f, q, aw := c.HiddenSize, c.IntermediateSize, c.qkvWidth(), c.attnWidth()
 
 	ws.normRows(a.normed, a.x1, w.norm1, a.inv1, t)
-	ws.linear(t, q, d, a.normed, w.qkv, pk.qkv, a.qkv, false)
+	ws.linear(t, q, d, a.normed, w.qkv, w.packed.qkv, a.qkv, false)
+	ws.adapt(w.lora, a, t, a.normed, a.qkv, loraQ, loraK, loraV)
+	ws.finishQKV(w.layerViews, a, t)
 	ws.rotate(m, a.qkv, t, false)
 	ws.attend(a, spans)
 
 	copy(a.x2[:t*d], a.x1)
-	ws.linear(t, d, aw, a.attn, w.out, pk.out, a.x2, true)
+	ws.linear(t, d, aw, a.attn, w.out, w.packed.out, a.x2, true)
+	ws.adapt(w.lora, a, t, a.attn, a.x2, loraO)
 	ws.normRows(a.mlpIn, a.x2, w.norm2, a.inv2, t)
-	ws.linear(t, 2*f, d, a.mlpIn, w.gateUp, pk.gateUp, a.gateUp, false)
+	ws.linear(t, 2*f, d, a.mlpIn, w.gateUp, w.packed.gateUp, a.gateUp, false)
+	ws.adapt(w.lora, a, t, a.mlpIn, a.gateUp, loraGate, loraUp)
 	ws.forRows(t, func(_, lo, hi int) {
 		kernel.SwiGLURows(a.act[lo*f:], a.gateUp[lo*2*f:], hi-lo, f)
 	})
-	copy(next[:t*d], a.x2)
-	ws.linear(t, d, f, a.act, w.down, pk.down, next, true)
+	ws.reduce(w.lora, a, t, a.act, loraDown)
 }
 
 // normRows writes RMSNorm of x [rows,D] to dst and 1/rms of each row to inv.
@@ -86,7 +117,7 @@ func (ws *Workspace) normRows(dst, x, gain, inv []float32, rows int) {
 // rotate turns the queries and keys of qkv [T,Q] by their positions, or back.
 func (ws *Workspace) rotate(m *Model, qkv []float32, t int, back bool) {
 	c := &ws.cfg
-	q, e, heads := c.qkvWidth(), c.HeadDim, c.Heads+c.KVHeads
+	q, e, heads := c.qkvWidth(), c.HeadDim, c.qkHeads()
 	turn := kernel.RoPERows
 	if back {
 		turn = kernel.RoPEBackwardRows

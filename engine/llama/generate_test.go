@@ -14,6 +14,14 @@ import (
 
 var sampleConfig = Config{VocabSize: 50, HiddenSize: 32, IntermediateSize: 48, Layers: 2, Heads: 4, KVHeads: 2, MaxPositions: 96, TieEmbeddings: true}
 
+// sampleVariant is sampleConfig with all that Qwen2, Qwen3 and Llama 3 add.
+func sampleVariant() Config {
+	c := sampleConfig
+	c.QKVBias, c.QKNorm = true, true
+	c.Rope = RopeScaling{Kind: RopeLlama3, Factor: 8, Low: 1, High: 4, Original: 40}
+	return c
+}
+
 // samplePrompts has groups of equal prompts and lengths from 1 to 60.
 func samplePrompts(n int) [][]int32 {
 	r := rand.New(rand.NewPCG(11, 12))
@@ -96,8 +104,11 @@ func TestGenerateDoesNotDependOnExecution(t *testing.T) {
 // forward pass over the whole text: greedy tokens are its argmax and the
 // log-probabilities are its own.
 func TestGenerateMatchesForward(t *testing.T) {
-	for _, temperature := range []float64{0, 1, 1.5} {
+	for i, temperature := range []float64{0, 1, 1.5, 0} {
 		m := newTestModel(t, sampleConfig)
+		if i == 3 {
+			m = newTestModel(t, sampleVariant())
+		}
 		prompts := samplePrompts(20)
 		out := generate(t, m, prompts, SampleOptions{MaxNew: 40, Temperature: temperature, Stop: []int32{3}, Seed: 1})
 		ref := newReference(m)
@@ -198,7 +209,7 @@ func nucleus(logits []float32, temperature, topP float64) []float64 {
 }
 
 func TestLogProbs(t *testing.T) {
-	m := newTestModel(t, sampleConfig)
+	m := newTestModel(t, sampleVariant())
 	prompts := samplePrompts(40)
 	r := rand.New(rand.NewPCG(1, 5))
 	conts := make([][]int32, len(prompts))

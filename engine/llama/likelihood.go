@@ -89,7 +89,7 @@ func (l *likelihood) pass(first int) int {
 	if len(tokens) == 0 {
 		return next
 	}
-	l.m.forwardStrip(l.ws, strip{tokens, spans}, false)
+	l.m.forwardStrip(l.ws, weights{views: l.m.p}, strip{tokens, spans}, false)
 	l.m.headLoss(l.ws, nil)
 	at := 0
 	for i := first; i < next; i++ {

@@ -25,15 +25,15 @@ func (m *Model) ForwardBackward(ws *Workspace, b Batch, g *Grads) (Loss, error) 
 	if g == nil || len(g.v.flat) != len(m.p.flat) || g.cfg != m.cfg {
 		return Loss{}, fmt.Errorf("llama: forward-backward: the gradients belong to another config")
 	}
-	return m.pass(ws, b, g)
+	return m.pass(ws, weights{views: m.p}, b, &gradients{full: g.v})
 }
 
 // Forward computes the loss of a batch without gradients.
 func (m *Model) Forward(ws *Workspace, b Batch) (Loss, error) {
-	return m.pass(ws, b, nil)
+	return m.pass(ws, weights{views: m.p}, b, nil)
 }
 
-func (m *Model) pass(ws *Workspace, b Batch, g *Grads) (Loss, error) {
+func (m *Model) pass(ws *Workspace, w weights, b Batch, g *gradients) (Loss, error) {
 	if ws.cfg != m.cfg {
 		return Loss{}, fmt.Errorf("llama: forward: the workspace was made for another config")
 	}
@@ -51,14 +51,12 @@ func (m *Model) pass(ws *Workspace, b Batch, g *Grads) (Loss, error) {
 		if len(ws.head.rows) == 0 {
 			continue
 		}
-		m.forwardStrip(ws, s, g != nil)
-		if g == nil {
-			m.headLoss(ws, nil)
-		} else {
+		m.forwardStrip(ws, w, s, g != nil)
+		m.headLoss(ws, g)
+		if g != nil {
 			ws.reserveBackward(len(s.tokens))
-			m.headLoss(ws, g.v)
-			m.headBackward(ws, g.v, len(s.tokens))
-			m.backwardStrip(ws, s, g.v)
+			m.headBackward(ws, g.full, len(s.tokens))
+			m.backwardStrip(ws, w, s, g)
 		}
 		ws.head.report(&out, at)
 	}
@@ -119,13 +117,24 @@ func (m *Model) headNorm(ws *Workspace) {
 // headChunk bounds the logits held at once, in elements: 1 MB.
 const headChunk = 1 << 18
 
+// headRows is how many rows of logits are held at once. A few rows of a small
+// vocabulary stay in the cache; where the head itself is far larger than any
+// cache, each pass over it should serve as many rows as a strip has.
+func headRows(v int) int {
+	if v > headChunk/16 {
+		return stripTokens
+	}
+	return headChunk / v
+}
+
 // headLoss computes the log-probabilities of the gathered rows' targets and,
-// if g is not nil, the gradients of the head's weight and of its input.
-func (m *Model) headLoss(ws *Workspace, g *views) {
+// if g is not nil, the gradients of the head's input and, in a pass over all
+// parameters, of its weight.
+func (m *Model) headLoss(ws *Workspace, g *gradients) {
 	h, d, v := &ws.head, m.cfg.HiddenSize, m.cfg.VocabSize
 	r := len(h.rows)
 	m.headNorm(ws)
-	step := min(r, max(16, headChunk/v))
+	step := min(r, headRows(v))
 	h.logp, h.logits = grow(h.logp, r), grow(h.logits, step*v)
 	if g != nil {
 		h.dnorm = grow(h.dnorm, r*d)
@@ -144,18 +153,25 @@ func (m *Model) headLoss(ws *Workspace, g *views) {
 		})
 		if g != nil {
 			kernel.GemmNN(ws.pool, n, d, v, h.logits, v, m.p.head, d, h.dnorm[lo*d:], d, false)
-			kernel.GemmTN(ws.pool, v, d, n, h.logits, v, normed, d, g.head, d, true)
+			if g.full != nil {
+				kernel.GemmTN(ws.pool, v, d, n, h.logits, v, normed, d, g.full.head, d, true)
+			}
 		}
 	}
 }
 
-// headBackward passes h.dnorm through the last norm and scatters it to ws.dx [t,D].
+// headBackward passes h.dnorm through the last norm and scatters it to ws.dx
+// [t,D]. The norm's gain gets its gradient unless g is nil.
 func (m *Model) headBackward(ws *Workspace, g *views, t int) {
 	h, d := &ws.head, m.cfg.HiddenSize
 	r := len(h.rows)
 	h.dx = grow(h.dx, r*d)
 	clear(h.dx[:r*d])
-	ws.normRowsBackward(h.dx, g.norm, h.dnorm, h.x, m.p.norm, h.inv, r)
+	var dgain []float32
+	if g != nil {
+		dgain = g.norm
+	}
+	ws.normRowsBackward(h.dx, dgain, h.dnorm, h.x, m.p.norm, h.inv, r)
 	clear(ws.dx[:t*d])
 	for i, row := range h.rows {
 		copy(ws.dx[int(row)*d:int(row+1)*d], h.dx[i*d:])
@@ -178,7 +194,7 @@ func (m *Model) Logits(ws *Workspace, tokens, starts []int32) ([]float32, error)
 		var s strip
 		at := int(starts[doc])
 		s, doc = ws.nextStrip(&b, doc)
-		m.forwardStrip(ws, s, false)
+		m.forwardStrip(ws, weights{views: m.p}, s, false)
 		ws.head.reset()
 		for i := range s.tokens {
 			ws.head.rows = append(ws.head.rows, int32(i))

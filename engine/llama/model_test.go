@@ -11,11 +11,17 @@ import (
 )
 
 // smallConfigs cover grouped queries, one key/value head, equal heads, a head
-// width unlike D/H, tied and untied heads, and sizes off the vector widths.
+// width unlike D/H, tied and untied heads, sizes off the vector widths, and what
+// Qwen2, Qwen3 and Llama 3 add.
 var smallConfigs = map[string]Config{
 	"gqa tied":    {VocabSize: 19, HiddenSize: 12, IntermediateSize: 10, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 4, MaxPositions: 160, TieEmbeddings: true},
 	"mqa untied":  {VocabSize: 23, HiddenSize: 10, IntermediateSize: 14, Layers: 2, Heads: 3, KVHeads: 1, HeadDim: 6, MaxPositions: 160},
 	"equal heads": {VocabSize: 33, HiddenSize: 16, IntermediateSize: 24, Layers: 1, Heads: 2, MaxPositions: 160, TieEmbeddings: true},
+	"bias linear": {VocabSize: 19, HiddenSize: 12, IntermediateSize: 10, Layers: 1, Heads: 4, KVHeads: 2, HeadDim: 4, MaxPositions: 160, QKVBias: true,
+		TieEmbeddings: true, Rope: RopeScaling{Kind: RopeLinear, Factor: 2.5}},
+	"qk norm": {VocabSize: 19, HiddenSize: 12, IntermediateSize: 10, Layers: 1, Heads: 4, KVHeads: 2, HeadDim: 6, MaxPositions: 160, QKNorm: true, RopeTheta: 300},
+	"all llama3": {VocabSize: 21, HiddenSize: 10, IntermediateSize: 12, Layers: 1, Heads: 3, KVHeads: 1, HeadDim: 10, MaxPositions: 160, QKVBias: true, QKNorm: true,
+		Rope: RopeScaling{Kind: RopeLlama3, Factor: 8, Low: 1, High: 4, Original: 64}},
 }
 
 func newTestModel(t testing.TB, c Config) *Model {
@@ -273,6 +279,15 @@ func TestConfigErrors(t *testing.T) {
 		{func(c *Config) { c.HiddenSize, c.VocabSize = 1<<30, 1<<30 }, fmt.Sprintf("llama: config: these sizes make %.3g parameters, more than the 8589934592 supported", 1.15e18)},
 		{func(c *Config) { c.NormEps = -1 }, "llama: config: rms_norm_eps is -1, want a number in (0, 1]"},
 		{func(c *Config) { c.RopeTheta = math.Inf(1) }, "llama: config: rope_theta is +Inf, want a positive number"},
+		{func(c *Config) { c.Rope.Kind = "yarn" }, `llama: config: rope_scaling: unknown type "yarn", want "linear" or "llama3"`},
+		{func(c *Config) { c.Rope.Factor = 2 }, `llama: config: rope_scaling: parameters without a type (want "linear" or "llama3")`},
+		{func(c *Config) { c.Rope = RopeScaling{Kind: RopeLinear} }, "llama: config: rope_scaling: factor is 0, want a number from 1 to 1048576"},
+		{func(c *Config) { c.Rope = RopeScaling{Kind: RopeLinear, Factor: math.NaN()} }, "llama: config: rope_scaling: factor is NaN, want a number from 1 to 1048576"},
+		{func(c *Config) { c.Rope = RopeScaling{Kind: RopeLinear, Factor: 2, Low: 1} }, `llama: config: rope_scaling: type "linear" takes a factor alone`},
+		{func(c *Config) { c.Rope = RopeScaling{Kind: RopeLlama3, Factor: 8, Low: 4, High: 4, Original: 8192} },
+			"llama: config: rope_scaling: low_freq_factor is 4 and high_freq_factor 4, want 0 < low < high"},
+		{func(c *Config) { c.Rope = RopeScaling{Kind: RopeLlama3, Factor: 8, Low: 1, High: 4} },
+			"llama: config: rope_scaling: original_max_position_embeddings is 0, want a positive number"},
 	} {
 		c := smallConfigs["gqa tied"]
 		tc.change(&c)

@@ -25,6 +25,9 @@ const tensorAlign = 16
 type layerViews struct {
 	norm1  []float32 // D
 	qkv    []float32 // Q,D
+	bias   []float32 // Q: of qkv; none without QKVBias
+	qNorm  []float32 // E; none without QKNorm
+	kNorm  []float32 // E
 	out    []float32 // D,A
 	norm2  []float32 // D
 	gateUp []float32 // 2F,D
@@ -59,6 +62,13 @@ func newViews(c Config) *views {
 		l := &v.layers[i]
 		place(&l.norm1, d)
 		place(&l.qkv, c.qkvWidth()*d)
+		if c.QKVBias {
+			place(&l.bias, c.qkvWidth())
+		}
+		if c.QKNorm {
+			place(&l.qNorm, c.HeadDim)
+			place(&l.kNorm, c.HeadDim)
+		}
 		place(&l.out, d*c.attnWidth())
 		place(&l.norm2, d)
 		place(&l.gateUp, 2*f*d)
@@ -80,17 +90,13 @@ func newViews(c Config) *views {
 
 // tensors lists the checkpoint's view of v, in the order of the layers.
 func (v *views) tensors(c Config) []Tensor {
-	d, f, e := c.HiddenSize, c.IntermediateSize, c.HeadDim
-	q, k := c.Heads*e, c.KVHeads*e
+	d, f := c.HiddenSize, c.IntermediateSize
 	out := []Tensor{{"model.embed_tokens.weight", []int{c.VocabSize, d}, v.embed}}
 	for i := range v.layers {
 		l, p := &v.layers[i], fmt.Sprintf("model.layers.%d.", i)
+		out = append(out, Tensor{p + "input_layernorm.weight", []int{d}, l.norm1})
+		out = append(out, l.attentionTensors(c, p+"self_attn.")...)
 		out = append(out,
-			Tensor{p + "input_layernorm.weight", []int{d}, l.norm1},
-			Tensor{p + "self_attn.q_proj.weight", []int{q, d}, l.qkv[:q*d]},
-			Tensor{p + "self_attn.k_proj.weight", []int{k, d}, l.qkv[q*d : (q+k)*d]},
-			Tensor{p + "self_attn.v_proj.weight", []int{k, d}, l.qkv[(q+k)*d:]},
-			Tensor{p + "self_attn.o_proj.weight", []int{d, q}, l.out},
 			Tensor{p + "post_attention_layernorm.weight", []int{d}, l.norm2},
 			Tensor{p + "mlp.gate_proj.weight", []int{f, d}, l.gateUp[:f*d]},
 			Tensor{p + "mlp.up_proj.weight", []int{f, d}, l.gateUp[f*d:]},
@@ -100,6 +106,29 @@ func (v *views) tensors(c Config) []Tensor {
 	out = append(out, Tensor{"model.norm.weight", []int{d}, v.norm})
 	if !c.TieEmbeddings {
 		out = append(out, Tensor{"lm_head.weight", []int{c.VocabSize, d}, v.head})
+	}
+	return out
+}
+
+// attentionTensors lists the checkpoint's view of one attention, in the order
+// of transformers' state dictionaries.
+func (l *layerViews) attentionTensors(c Config, p string) []Tensor {
+	d, e, q, k := c.HiddenSize, c.HeadDim, c.attnWidth(), c.KVHeads*c.HeadDim
+	var out []Tensor
+	at := 0
+	for _, x := range []struct {
+		name string
+		rows int
+	}{{"q_proj", q}, {"k_proj", k}, {"v_proj", k}} {
+		out = append(out, Tensor{p + x.name + ".weight", []int{x.rows, d}, l.qkv[at*d : (at+x.rows)*d]})
+		if c.QKVBias {
+			out = append(out, Tensor{p + x.name + ".bias", []int{x.rows}, l.bias[at : at+x.rows]})
+		}
+		at += x.rows
+	}
+	out = append(out, Tensor{p + "o_proj.weight", []int{d, q}, l.out})
+	if c.QKNorm {
+		out = append(out, Tensor{p + "q_norm.weight", []int{e}, l.qNorm}, Tensor{p + "k_norm.weight", []int{e}, l.kNorm})
 	}
 	return out
 }
@@ -178,8 +207,8 @@ type InitOptions struct {
 // New returns a model with random parameters: normal with standard deviation
 // 1/sqrt(fan-in) for the projections, those that write to the residual stream
 // (o_proj, down_proj) divided by sqrt(2L) as in GPT-2; an untied head like a
-// projection, the embedding as in [InitOptions]; norms are one. Each matrix has
-// its own random stream, keyed by the seed and its index.
+// projection, the embedding as in [InitOptions]; norms are one, biases zero. Each
+// matrix has its own random stream, keyed by the seed and its index.
 func New(cfg Config, seed uint64) (*Model, error) {
 	return NewWithInit(cfg, seed, InitOptions{})
 }
@@ -212,6 +241,8 @@ func NewWithInit(cfg Config, seed uint64, o InitOptions) (*Model, error) {
 		l := &m.p.layers[i]
 		fill(l.norm1, 1)
 		fill(l.norm2, 1)
+		fill(l.qNorm, 1)
+		fill(l.kNorm, 1)
 		draw(l.qkv, in)
 		draw(l.out, residual/math.Sqrt(float64(c.attnWidth())))
 		draw(l.gateUp, in)

@@ -21,26 +21,48 @@ const (
 // reference is the file that PyTorch's results are stored in.
 type reference struct {
 	*weights.File
-	config llama.Config
-	opt    struct {
+	path, hint string
+	config     llama.Config
+	opt        struct {
 		Rate, Beta1, Beta2, Eps, Clip float64
 		WeightDecay                   float64 `json:"weight_decay"`
 	}
 	steps int
 }
 
-func openReference(t *testing.T) *reference {
+// vectors opens a file of PyTorch's results.
+func vectors(t *testing.T, path, magic, hint string) *reference {
 	t.Helper()
-	f, err := weights.Open(referencePath)
+	f, err := weights.Open(path)
 	if err != nil {
-		t.Fatalf("%v; %s", err, regenerate)
+		t.Fatalf("%v; %s", err, hint)
 	}
 	t.Cleanup(func() { f.Close() })
 	meta := f.Metadata()
-	if meta["magic"] != "because parity reference" || meta["version"] != "1" {
-		t.Fatalf("%s: magic %q, version %q are not what this test reads; %s", referencePath, meta["magic"], meta["version"], regenerate)
+	if meta["magic"] != magic || meta["version"] != "1" {
+		t.Fatalf("%s: magic %q, version %q are not what this test reads; %s", path, meta["magic"], meta["version"], hint)
 	}
-	r := &reference{File: f}
+	r := &reference{File: f, path: path, hint: hint}
+	r.readSizes(t)
+	return r
+}
+
+func openReference(t *testing.T) *reference {
+	t.Helper()
+	r := vectors(t, referencePath, "because parity reference", regenerate)
+	meta := r.Metadata()
+	if err := json.Unmarshal([]byte(meta["optimizer"]), &r.opt); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if r.steps, err = strconv.Atoi(meta["steps"]); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *reference) readSizes(t *testing.T) {
+	t.Helper()
 	var sizes struct {
 		Vocab        int     `json:"vocab_size"`
 		Hidden       int     `json:"hidden_size"`
@@ -53,13 +75,7 @@ func openReference(t *testing.T) *reference {
 		Eps          float64 `json:"rms_norm_eps"`
 		Theta        float64 `json:"rope_theta"`
 	}
-	if err := json.Unmarshal([]byte(meta["sizes"]), &sizes); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(meta["optimizer"]), &r.opt); err != nil {
-		t.Fatal(err)
-	}
-	if r.steps, err = strconv.Atoi(meta["steps"]); err != nil {
+	if err := json.Unmarshal([]byte(r.Metadata()["sizes"]), &sizes); err != nil {
 		t.Fatal(err)
 	}
 	r.config = llama.Config{
@@ -67,14 +83,13 @@ func openReference(t *testing.T) *reference {
 		Heads: sizes.Heads, KVHeads: sizes.KVHeads, HeadDim: sizes.HeadDim, MaxPositions: sizes.Positions,
 		NormEps: sizes.Eps, RopeTheta: sizes.Theta,
 	}
-	return r
 }
 
 func (r *reference) read(t *testing.T, name string) []float32 {
 	t.Helper()
 	info, ok := r.Find(name)
 	if !ok {
-		t.Fatalf("%s: %q is missing; %s", referencePath, name, regenerate)
+		t.Fatalf("%s: %q is missing; %s", r.path, name, r.hint)
 	}
 	x := make([]float32, info.Len())
 	if err := r.Read(info, x); err != nil {

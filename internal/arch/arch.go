@@ -26,15 +26,16 @@ type Group struct {
 var Layers = []Group{
 	{Layer: 0, Path: ".", Sealed: true},
 
-	{Layer: 1, Path: "engine", Ranks: [][]string{{"kernel"}, {"llama", "optim", "tokenizer"}, {"weights"}}},
+	{Layer: 1, Path: "engine", Ranks: [][]string{{"kernel"}, {"llama", "optim", "tokenizer", "bpe"}, {"gguf"}, {"weights"}, {"infer"}}},
 	{Layer: 1, Path: "internal/arch", Sealed: true},
 	{Layer: 1, Path: "internal/graph", Sealed: true},
+	{Layer: 1, Path: "internal/hub", Sealed: true},
 	{Layer: 1, Path: "internal/machine", Sealed: true},
 	{Layer: 1, Path: "internal/stats", Sealed: true},
 	{Layer: 1, Path: "internal/store", Sealed: true},
 	{Layer: 1, Path: "internal/ui", Sealed: true},
 
-	{Layer: 2, Path: "model"},
+	{Layer: 2, Path: "model", Ranks: [][]string{{"chat", "local"}, {"pretrained"}, {"pretrained/tinychat"}}},
 	{Layer: 2, Path: "constitution"},
 	{Layer: 2, Path: "scenario"},
 
@@ -49,6 +50,7 @@ var Layers = []Group{
 	{Layer: 5, Path: "study"},
 	{Layer: 5, Path: "studies", Sealed: true},
 
+	{Layer: 5, Path: "internal/serve", Sealed: true},
 	{Layer: 6, Path: "internal/web"},
 	{Layer: 6, Path: "cmd/because", Sealed: true},
 	{Layer: 6, Path: "tools"}, // programs for developers; nothing imports them
@@ -69,6 +71,7 @@ var Dependencies = []Dependency{
 	{Module: "go.yaml.in/yaml/v3", Why: "strict study files with line numbers"},
 	{Module: "golang.org/x/sync", Why: "bounded concurrency"},
 	{Module: "golang.org/x/sys", Why: "CPU features, locks, disk space"},
+	{Module: "golang.org/x/text", Why: "Unicode normalization of tokenizers"},
 	{Module: "golang.org/x/term", Why: "size of the terminal"},
 	{Module: "gonum.org/v1/gonum", Why: "distributions for intervals and tests"},
 
