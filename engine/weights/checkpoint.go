@@ -1,6 +1,11 @@
 // Package weights reads and writes checkpoints as Hugging Face folders:
 // config.json, model.safetensors, and for text tokenizer.json,
 // tokenizer_config.json with the chat template and generation_config.json.
+//
+// [OpenSource] opens what others have made, folders (sharded ones too) and GGUF
+// files, without reading its tensors; [LoadModel] reads them. [Save] and [Load]
+// are for the checkpoints that this project trains from scratch, with a
+// word-level tokenizer; [SaveModel] writes any model.
 package weights
 
 import (
@@ -40,9 +45,9 @@ type Special struct{ BOS, EOS, Pad string }
 
 // specialIDs are their ids as config files write them, null for none.
 type specialIDs struct {
-	BOS *int32 `json:"bos_token_id"`
-	EOS *int32 `json:"eos_token_id"`
-	Pad *int32 `json:"pad_token_id"`
+	BOS *int32   `json:"bos_token_id"`
+	EOS tokenIDs `json:"eos_token_id"`
+	Pad *int32   `json:"pad_token_id"`
 }
 
 func (c *Checkpoint) specialIDs() specialIDs {
@@ -53,7 +58,11 @@ func (c *Checkpoint) specialIDs() specialIDs {
 		id, _ := c.Tokenizer.ID(word) // check has seen it
 		return &id
 	}
-	return specialIDs{id(c.Special.BOS), id(c.Special.EOS), id(c.Special.Pad)}
+	ids := specialIDs{BOS: id(c.Special.BOS), Pad: id(c.Special.Pad)}
+	if eos := id(c.Special.EOS); eos != nil {
+		ids.EOS = tokenIDs{*eos}
+	}
+	return ids
 }
 
 // Save writes a checkpoint to dir, which must not exist or be empty. The folder
@@ -66,7 +75,14 @@ func Save(dir string, c *Checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("weights: save %s: %w", dir, err)
 	}
-	err = writeFolderAtomic(dir, func(tmp string) error {
+	if err := writeFolder(dir, files); err != nil {
+		return fmt.Errorf("weights: save %s: %w", dir, err)
+	}
+	return nil
+}
+
+func writeFolder(dir string, files []outFile) error {
+	return writeFolderAtomic(dir, func(tmp string) error {
 		for _, f := range files {
 			if err := writeFile(filepath.Join(tmp, f.name), f.write); err != nil {
 				return err
@@ -74,10 +90,6 @@ func Save(dir string, c *Checkpoint) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("weights: save %s: %w", dir, err)
-	}
-	return nil
 }
 
 func (c *Checkpoint) check() error {
@@ -118,7 +130,7 @@ func (c *Checkpoint) encode() ([]outFile, error) {
 		failed = errors.Join(failed, err)
 		files = append(files, outFile{name, func(w io.Writer) error { _, err := w.Write(data); return err }})
 	}
-	data, err := encodeConfig(c.Model.Config(), ids)
+	data, err := encodeConfig(c.Model.Config(), configOut{DType: "float32", specialIDs: ids})
 	add(configName, data, err)
 	files = append(files, outFile{tensorsName, func(w io.Writer) error {
 		return WriteSafetensors(w, modelTensors(c.Model), map[string]string{"format": "pt"})
@@ -228,23 +240,4 @@ func (c *Checkpoint) loadTokenizerConfig(path string) error {
 	c.ChatTemplate = f.ChatTemplate
 	c.Special = Special{BOS: orEmpty(f.BOS), EOS: orEmpty(f.EOS), Pad: orEmpty(f.Pad)}
 	return nil
-}
-
-// LoadModel reads config.json and model.safetensors of a folder.
-func LoadModel(dir string) (*llama.Model, error) {
-	path := filepath.Join(dir, configName)
-	data, err := os.ReadFile(path)
-	var c llama.Config
-	if err == nil {
-		c, err = parseConfig(data)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("weights: load %s: %w", path, err)
-	}
-	f, err := Open(filepath.Join(dir, tensorsName))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return f.model(c)
 }

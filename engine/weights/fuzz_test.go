@@ -3,9 +3,8 @@ package weights
 import (
 	"bytes"
 	"encoding/binary"
+	"path/filepath"
 	"testing"
-
-	"github.com/because-lab/because/engine/llama"
 )
 
 // FuzzSafetensors checks that an accepted header describes the file exactly.
@@ -55,12 +54,15 @@ func FuzzSafetensors(f *testing.F) {
 // FuzzConfig checks that an accepted config makes a valid model and survives a
 // round trip.
 func FuzzConfig(f *testing.F) {
-	good, err := encodeConfig(testConfig, specialIDs{})
+	good, err := encodeConfig(testConfig, configOut{})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(good)
 	f.Add(good[:len(good)/2])
+	for name := range architectures() {
+		f.Add(readFile(f, "testdata/"+name+"/config.json"))
+	}
 	f.Add(bytes.Replace(good, []byte(`"vocab_size": 9`), []byte(`"vocab_size": 9223372036854775807`), 1))
 	f.Add(bytes.Replace(good, []byte(`5000`), []byte(`0`), -1))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -71,23 +73,30 @@ func FuzzConfig(f *testing.F) {
 		if err := c.Validate(); err != nil {
 			t.Fatalf("accepted a config that is not valid: %v", err)
 		}
-		again, err := encodeConfig(defaulted(c), specialIDs{})
+		again, err := encodeConfig(withSizes(c), configOut{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back, err := parseConfig(again); err != nil || back != defaulted(c) {
+		if back, err := parseConfig(again); err != nil || back != withSizes(c) {
 			t.Fatalf("round trip gives %+v, %v; want %+v", back, err, c)
 		}
 	})
 }
 
-// defaulted fills what a file may leave out.
-func defaulted(c llama.Config) llama.Config {
-	if c.KVHeads == 0 {
-		c.KVHeads = c.Heads
-	}
-	if c.HeadDim == 0 {
-		c.HeadDim = c.HiddenSize / c.Heads
-	}
-	return c
+// FuzzIndex checks that an accepted index names files of its folder alone.
+func FuzzIndex(f *testing.F) {
+	f.Add(readFile(f, "testdata/qwen3/model.safetensors.index.json"))
+	f.Add([]byte(`{"weight_map": {"a": "../b.safetensors"}}`))
+	f.Add([]byte(`{"weight_map": {"a": "/b.safetensors", "c": ""}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		shards, err := parseIndex(data)
+		if err != nil {
+			return
+		}
+		for tensor, file := range shards {
+			if filepath.Join("f", file) != "f"+string(filepath.Separator)+file || filepath.Ext(file) != ".safetensors" {
+				t.Fatalf("%q in %q was accepted", tensor, file)
+			}
+		}
+	})
 }

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strings"
+
+	"github.com/because-lab/because/engine/gguf"
 )
 
 // The safetensors format (https://github.com/huggingface/safetensors): eight
@@ -26,6 +28,9 @@ const metadataKey = "__metadata__"
 // dtypeSize lists the element types that can be read as float32.
 var dtypeSize = map[string]int64{"F32": 4, "F16": 2, "BF16": 2}
 
+// dtypes gives them the numbers that the decoders know them by.
+var dtypes = map[string]gguf.Type{"F32": gguf.F32, "F16": gguf.F16, "BF16": gguf.BF16}
+
 // TensorInfo describes one tensor of a safetensors file.
 type TensorInfo struct {
 	Name  string
@@ -38,32 +43,35 @@ type TensorInfo struct {
 // Len returns the number of elements.
 func (t *TensorInfo) Len() int { return int(t.bytes / dtypeSize[t.DType]) }
 
-// File is an open safetensors file.
+// File is an open safetensors file, memory-mapped where the system can. Its
+// methods may be called from many goroutines.
 type File struct {
 	path     string
-	f        *os.File
+	m        *gguf.Mapping
 	tensors  []TensorInfo // in the order of their bytes
+	index    map[string]int
 	metadata map[string]string
 }
 
 // Open reads and checks the header of a safetensors file.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	m, err := gguf.Map(path)
 	if err != nil {
-		return nil, fmt.Errorf("weights: open: %w", err)
+		return nil, fmt.Errorf("weights: open %s: %w", path, err)
 	}
-	st, err := f.Stat()
+	f := &File{path: path, m: m}
+	header, err := readHeader(io.NewSectionReader(m, 0, m.Size()), m.Size())
 	if err == nil {
-		var header []byte
-		if header, err = readHeader(f, st.Size()); err == nil {
-			file := &File{path: path, f: f}
-			if file.tensors, file.metadata, err = parseHeader(header, st.Size()); err == nil {
-				return file, nil
-			}
-		}
+		f.tensors, f.metadata, err = parseHeader(header, m.Size())
 	}
-	f.Close()
-	return nil, fmt.Errorf("weights: open %s: %w", path, err)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("weights: open %s: %w", path, err), m.Close())
+	}
+	f.index = make(map[string]int, len(f.tensors))
+	for i, t := range f.tensors {
+		f.index[t.Name] = i
+	}
+	return f, nil
 }
 
 // readHeader reads the header of a file of the given size.
@@ -186,12 +194,12 @@ func (f *File) Tensors() []TensorInfo { return f.tensors }
 func (f *File) Metadata() map[string]string { return f.metadata }
 
 // Close closes the file.
-func (f *File) Close() error { return f.f.Close() }
+func (f *File) Close() error { return f.m.Close() }
 
 // Find returns the tensor of a name.
 func (f *File) Find(name string) (TensorInfo, bool) {
-	i := slices.IndexFunc(f.tensors, func(t TensorInfo) bool { return t.Name == name })
-	if i < 0 {
+	i, ok := f.index[name]
+	if !ok {
 		return TensorInfo{}, false
 	}
 	return f.tensors[i], true
@@ -202,44 +210,29 @@ func (f *File) Read(t TensorInfo, dst []float32) error {
 	if len(dst) != t.Len() {
 		return fmt.Errorf("weights: read %s: %q has %d elements, the destination %d", f.path, t.Name, t.Len(), len(dst))
 	}
+	return f.ReadRange(t, 0, dst)
+}
+
+// readElements bounds how much of a file is handled at once where it is read
+// and not mapped.
+const readElements = 1 << 16
+
+// ReadRange fills dst with a tensor's elements from element at on as float32.
+func (f *File) ReadRange(t TensorInfo, at int, dst []float32) error {
+	if at < 0 || at > t.Len()-len(dst) {
+		return fmt.Errorf("weights: read %s: %q has %d elements, asked were %d from %d", f.path, t.Name, t.Len(), len(dst), at)
+	}
 	width := int(dtypeSize[t.DType])
-	buf := make([]byte, min(1<<16, len(dst)*width))
-	for at := 0; at < len(dst); {
-		n := min(len(buf)/width, len(dst)-at)
-		if _, err := f.f.ReadAt(buf[:n*width], t.start+int64(at*width)); err != nil {
+	for len(dst) > 0 {
+		n := min(len(dst), readElements)
+		var failed error
+		err := f.m.Use(t.start+int64(at)*int64(width), n*width, func(b []byte) { failed = gguf.Decode(dtypes[t.DType], dst[:n], b) })
+		if err = errors.Join(err, failed); err != nil {
 			return fmt.Errorf("weights: read %s: %q: %w", f.path, t.Name, err)
 		}
-		convert(dst[at:at+n], buf, t.DType)
-		at += n
+		at, dst = at+n, dst[n:]
 	}
 	return nil
-}
-
-// convert decodes little-endian elements.
-func convert(dst []float32, src []byte, dtype string) {
-	for i := range dst {
-		switch dtype {
-		case "F32":
-			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
-		case "BF16":
-			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)
-		case "F16":
-			dst[i] = fromHalf(binary.LittleEndian.Uint16(src[2*i:]))
-		}
-	}
-}
-
-// fromHalf converts an IEEE 754 binary16.
-func fromHalf(h uint16) float32 {
-	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&0x3ff)
-	switch exp {
-	case 0: // zero and subnormal: frac * 2^-24
-		v := float32(frac) / (1 << 24)
-		return math.Float32frombits(math.Float32bits(v) | sign)
-	case 31: // infinity and NaN
-		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }
 
 // Tensor is one float32 tensor to write.
@@ -252,21 +245,30 @@ type Tensor struct {
 // WriteSafetensors writes tensors (F32) and free text. Equal input gives equal
 // bytes.
 func WriteSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string) error {
-	header, err := encodeHeader(tensors, metadata)
+	return writeSafetensors(w, tensors, metadata, "F32")
+}
+
+// WriteSafetensorsBF16 is [WriteSafetensors] with every element rounded to the
+// nearest bfloat16, ties to even, as PyTorch does.
+func WriteSafetensorsBF16(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+	return writeSafetensors(w, tensors, metadata, "BF16")
+}
+
+func writeSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string, dtype string) error {
+	header, err := encodeHeader(tensors, metadata, dtype)
 	if err != nil {
 		return err
 	}
 	if _, err := w.Write(header); err != nil {
 		return err
 	}
+	width := int(dtypeSize[dtype])
 	buf := make([]byte, 1<<16)
 	for _, t := range tensors {
-		for at := 0; at < len(t.Data); at += len(buf) / 4 {
-			part := t.Data[at:min(len(t.Data), at+len(buf)/4)]
-			for i, v := range part {
-				binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(v))
-			}
-			if _, err := w.Write(buf[:4*len(part)]); err != nil {
+		for at := 0; at < len(t.Data); at += len(buf) / width {
+			part := t.Data[at:min(len(t.Data), at+len(buf)/width)]
+			encode(buf, part, dtype)
+			if _, err := w.Write(buf[:width*len(part)]); err != nil {
 				return err
 			}
 		}
@@ -274,9 +276,31 @@ func WriteSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string)
 	return nil
 }
 
+// encode writes little-endian elements, float32 or bfloat16.
+func encode(dst []byte, src []float32, dtype string) {
+	if dtype == "BF16" {
+		for i, v := range src {
+			binary.LittleEndian.PutUint16(dst[2*i:], toBF16(v))
+		}
+		return
+	}
+	for i, v := range src {
+		binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
+	}
+}
+
+// toBF16 rounds to the nearest bfloat16, ties to even. NaN stays NaN.
+func toBF16(v float32) uint16 {
+	if v != v {
+		return 0x7fc0
+	}
+	bits := math.Float32bits(v)
+	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
+}
+
 // encodeHeader returns the length prefix and the header, padded to a multiple
 // of eight bytes. Go's own encoder would not keep the tensors in order.
-func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) {
+func encodeHeader(tensors []Tensor, metadata map[string]string, dtype string) ([]byte, error) {
 	var b strings.Builder
 	b.WriteByte('{')
 	field := func(name string, v any) error {
@@ -311,8 +335,8 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 		if n != len(t.Data) {
 			return nil, fmt.Errorf("weights: header: %q has shape %v but %d elements", t.Name, t.Shape, len(t.Data))
 		}
-		end := at + 4*int64(n)
-		if err := field(t.Name, headerEntry{"F32", shape, []int64{at, end}}); err != nil {
+		end := at + dtypeSize[dtype]*int64(n)
+		if err := field(t.Name, headerEntry{dtype, shape, []int64{at, end}}); err != nil {
 			return nil, err
 		}
 		at = end

@@ -2,7 +2,6 @@ package weights
 
 import (
 	"bytes"
-	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -127,8 +126,8 @@ func TestLoadErrors(t *testing.T) {
 		{configName, replace(`"vocab_size"`, `"vocab"`), "vocab_size is missing"},
 		{configName, replace(`"model_type": "llama"`, `"model_type": "gpt2"`), `model_type is "gpt2"`},
 		{configName, replace(`"silu"`, `"gelu"`), `hidden_act is "gelu"`},
-		{configName, replace(`"rope_scaling": null`, `"rope_scaling": {"rope_type": "llama3"}`), `rope_scaling is of type "llama3"`},
-		{configName, replace(`"attention_bias": false`, `"attention_bias": true`), "biases are not supported"},
+		{configName, replace(`"rope_scaling": null`, `"rope_scaling": {"rope_type": "yarn"}`), `rope_scaling: it is of type "yarn"`},
+		{configName, replace(`"attention_bias": false`, `"attention_bias": true`), "these biases are not supported"},
 		{tensorsName, func(b []byte) []byte { return b[:len(b)-1] }, "truncated?"},
 		{tensorsName, func(b []byte) []byte { return b[:5] }, "too few for a safetensors header"},
 		{tensorsName, func(b []byte) []byte { return append(b, 0) }, "the tensors end at byte"},
@@ -170,28 +169,6 @@ func unwrapAll(err error) error {
 
 func replace(old, new string) func([]byte) []byte {
 	return func(b []byte) []byte { return bytes.Replace(b, []byte(old), []byte(new), 1) }
-}
-
-func TestHalfPrecision(t *testing.T) {
-	for _, tc := range []struct {
-		bits uint16
-		want float32
-	}{
-		{0x3c00, 1}, {0xc000, -2}, {0x7bff, 65504}, {0x0001, 0x1p-24}, {0x03ff, 1023 * 0x1p-24}, {0x0400, 0x1p-14},
-		{0x8000, float32(math.Copysign(0, -1))}, {0x7c00, float32(math.Inf(1))}, {0xfc00, float32(math.Inf(-1))}, {0x3555, 0.333251953125},
-	} {
-		if got := fromHalf(tc.bits); math.Float32bits(got) != math.Float32bits(tc.want) {
-			t.Errorf("half %#04x is %v, want %v", tc.bits, got, tc.want)
-		}
-	}
-	if got := fromHalf(0x7e00); got == got {
-		t.Errorf("half 0x7e00 is %v, want NaN", got)
-	}
-	var bf [1]float32
-	convert(bf[:], []byte{0x80, 0xbf}, "BF16")
-	if bf[0] != -1 {
-		t.Errorf("bfloat16 0xbf80 is %v, want -1", bf[0])
-	}
 }
 
 func TestOptimizerState(t *testing.T) {
