@@ -163,3 +163,33 @@ func attendAVX2(out []float32, q []float32, keys []float32, ldk int, values []fl
 //
 //go:noescape
 func ropeAVX2(x []float32, ld int, heads int, cos []float32, sin []float32, half int, pos []int32, sign float32)
+
+// bf16Tile1AVX2 computes blocks of 1 rows and 16 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile1AVX2(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile2AVX2 computes blocks of 2 rows and 16 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile2AVX2(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile3AVX2 computes blocks of 3 rows and 16 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile3AVX2(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile4AVX2 computes blocks of 4 rows and 16 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile4AVX2(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile5AVX2 computes blocks of 5 rows and 16 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile5AVX2(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile6AVX2 computes blocks of 6 rows and 16 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile6AVX2(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)

@@ -338,3 +338,63 @@ func logSumExpAVX512(logits []float32, ld int, width int, shifts []float32, sums
 //
 //go:noescape
 func attendAVX512(out []float32, q []float32, keys []float32, ldk int, values []float32, ldv int, heads int, size int, n int, scale float32, scores []float32)
+
+// bf16Tile1AVX512 computes blocks of 1 rows and 32 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile1AVX512(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile2AVX512 computes blocks of 2 rows and 32 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile2AVX512(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile3AVX512 computes blocks of 3 rows and 32 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile3AVX512(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile4AVX512 computes blocks of 4 rows and 32 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile4AVX512(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile5AVX512 computes blocks of 5 rows and 32 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile5AVX512(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile6AVX512 computes blocks of 6 rows and 32 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile6AVX512(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile7AVX512 computes blocks of 7 rows and 32 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile7AVX512(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile8AVX512 computes blocks of 8 rows and 32 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile8AVX512(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile9AVX512 computes blocks of 9 rows and 32 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile9AVX512(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile10AVX512 computes blocks of 10 rows and 32 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile10AVX512(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile11AVX512 computes blocks of 11 rows and 32 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile11AVX512(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)
+
+// bf16Tile12AVX512 computes blocks of 12 rows and 32 columns of C (+)= A B, B a panel of bfloat16.
+//
+//go:noescape
+func bf16Tile12AVX512(blocks int, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)

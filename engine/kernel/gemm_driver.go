@@ -20,6 +20,10 @@ type gemmKernels struct {
 
 	// copyRows copies rows of the given width between strides.
 	copyRows func(dst []float32, ldd int, src []float32, lds, rows, width int)
+
+	// tileBF16 is tile for all nr columns of a panel of [PackedBF16], with the
+	// same order of additions; A's column stride is 1.
+	tileBF16 func(m, k int, a []float32, rs int, b []uint16, c []float32, ldc int, acc bool)
 }
 
 // Blocking. The sizes of the k blocks are part of the results: each block's

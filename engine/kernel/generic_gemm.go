@@ -5,7 +5,7 @@ const nrGeneric = 32
 // generic is the portable implementation.
 var generic = implementation{
 	name: "generic",
-	gemm: gemmKernels{nr: nrGeneric, tile: tileGeneric, packT: packTGeneric, copyRows: copyRowsGeneric},
+	gemm: gemmKernels{nr: nrGeneric, tile: tileGeneric, packT: packTGeneric, copyRows: copyRowsGeneric, tileBF16: tileBF16Generic},
 	vec: vectorKernels{
 		add: addGeneric, axpy: axpyGeneric, scale: scaleGeneric, dot: dotGeneric,
 		sumSquares: sumSquaresGeneric, max: maxGeneric, sum: sumGeneric, adamw: adamwGeneric,

@@ -25,7 +25,7 @@ func native() []*implementation {
 // avx2 handles vectors of eight; tiles of C are at most 6 x 16.
 var avx2 = implementation{
 	name: "avx2",
-	gemm: gemmKernels{nr: 16, tile: tileAVX2, packT: packPanelAVX2, copyRows: copyRowsAVX2},
+	gemm: gemmKernels{nr: 16, tile: tileAVX2, packT: packPanelAVX2, copyRows: copyRowsAVX2, tileBF16: tileBF16AVX2},
 	vec: vectorKernels{
 		add: addAVX2, axpy: axpyAVX2, scale: scaleAVX2, dot: dotAVX2,
 		sumSquares: sumSquaresAVX2, max: maxAVX2, sum: sumAVX2, adamw: adamwAVX2,
@@ -41,7 +41,7 @@ var avx2 = implementation{
 // avx512 handles vectors of sixteen; tiles of C are at most 12 x 32.
 var avx512 = implementation{
 	name: "avx512",
-	gemm: gemmKernels{nr: 32, tile: tileAVX512, packT: packPanelAVX512, copyRows: copyRowsAVX512},
+	gemm: gemmKernels{nr: 32, tile: tileAVX512, packT: packPanelAVX512, copyRows: copyRowsAVX512, tileBF16: tileBF16AVX512},
 	vec: vectorKernels{
 		add: addAVX512, axpy: axpyAVX512, scale: scaleAVX512, dot: dotAVX512,
 		sumSquares: sumSquaresAVX512, max: maxAVX512, sum: sumAVX512, adamw: adamwAVX512,

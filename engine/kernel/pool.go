@@ -15,6 +15,9 @@ type Pool struct {
 	jobs    chan *job
 	done    sync.WaitGroup
 	closed  sync.Once
+	awake   atomic.Int64        // calls of Together that run
+	watch   atomic.Int64        // workers that look for jobs in offer meanwhile
+	offer   atomic.Pointer[job] // see Together
 }
 
 // job is one call of Run: tasks 0..n-1, handed out by a shared counter.
@@ -24,6 +27,7 @@ type job struct {
 	next    atomic.Int64
 	helpers sync.WaitGroup
 	panic   atomic.Pointer[any]
+	active  atomic.Int64 // helpers inside Together
 }
 
 // NewPool starts a pool of the given number of workers, counting the caller of
@@ -64,6 +68,10 @@ func (p *Pool) Run(n int, f func(task int)) {
 		return
 	}
 	j := &job{f: f, n: int64(n)}
+	if p.awake.Load() > 0 {
+		p.share(j)
+		return
+	}
 	p.summon(j, min(n, p.workers)-1)
 	j.work()
 	j.helpers.Wait()

@@ -17,9 +17,11 @@ func main() {
 	switch *name {
 	case "avx512":
 		all(avx512)
+		bf16Tiles(avx512)
 	case "avx2":
 		all(avx2)
 		ropes(short)
+		bf16Tiles(avx2)
 	default:
 		log.Fatalf("unknown instruction set %q", *name)
 	}
