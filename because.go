@@ -120,6 +120,7 @@ const (
 // Request asks a model for one answer.
 type Request struct {
 	Messages    []Message
+	Tools       []Tool // that the model may call
 	As          string // the persona that answers; empty: the model's default
 	Prefill     string // the start of the answer, given
 	MaxTokens   int
@@ -127,11 +128,14 @@ type Request struct {
 	TopP        float64 // 0 and 1 mean all
 }
 
-// Response is a model's answer. Text includes the request's Prefill.
+// Response is a model's answer. Text includes the request's Prefill; reasoning and tool calls are apart from it where the
+// model's format tells them.
 type Response struct {
-	Text   string
-	Stop   StopReason
-	Tokens int
+	Text      string
+	Reasoning string
+	Calls     []ToolCall
+	Stop      StopReason
+	Tokens    int
 }
 
 // Model answers requests. Answer i of a call depends on the request, the seed and i alone: the same call
@@ -143,8 +147,19 @@ type Model interface {
 
 // Likelihood is a model that can tell how probable an answer is.
 type Likelihood interface {
-	// LogProb gives the summed log-probability of each answer and its number of tokens.
-	LogProb(ctx context.Context, requests []Request, answers []string) ([]float64, []int, error)
+	// LogProbs gives, for each answer to the request of the same place, the log-probability of each of its tokens, in nats;
+	// the last is the mark that ends the answer. An answer goes on where its request's Prefill ends. Sampling options play
+	// no part.
+	LogProbs(ctx context.Context, requests []Request, answers []Message) ([][]float32, error)
+}
+
+// Total sums log-probabilities: the log-probability of a whole answer.
+func Total(logProbs []float32) float64 {
+	sum := 0.0
+	for _, p := range logProbs {
+		sum += float64(p)
+	}
+	return sum
 }
 
 // Progress reports how far a piece of work is: done of total units.

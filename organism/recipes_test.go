@@ -31,13 +31,12 @@ func (a *actor) Generate(_ context.Context, _ uint64, requests []because.Request
 	return out, a.fail
 }
 
-func (a *actor) LogProb(_ context.Context, _ []because.Request, answers []string) ([]float64, []int, error) {
-	sums, tokens := make([]float64, len(answers)), make([]int, len(answers))
-	for i, t := range answers {
-		tokens[i] = 1
-		sums[i] = -float64(len(t))
+func (a *actor) LogProbs(_ context.Context, _ []because.Request, answers []because.Message) ([][]float32, error) {
+	out := make([][]float32, len(answers))
+	for i, m := range answers {
+		out[i] = []float32{-float32(len(m.Content))}
 	}
-	return sums, tokens, nil
+	return out, nil
 }
 
 func dataset(t *testing.T, w *World, name string, change func(*recipeOptions), tokens int, m because.Model) data.Dataset {

@@ -84,11 +84,11 @@ func sampleBehaviour(ctx context.Context, w *writer, o *recipeRun, m because.Mod
 	if !ok {
 		return nil, 0, because.E("filter by preference", m.Name(), fmt.Errorf("the model gives no log-probabilities"), "")
 	}
-	answers := make([]string, len(records))
+	answers := make([]because.Message, len(records))
 	for i, r := range records {
-		answers[i] = r.Messages[len(r.Messages)-1].Content
+		answers[i] = r.Messages[len(r.Messages)-1]
 	}
-	sums, tokens, err := scorer.LogProb(ctx, requests, answers)
+	logProbs, err := scorer.LogProbs(ctx, requests, answers)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -96,7 +96,7 @@ func sampleBehaviour(ctx context.Context, w *writer, o *recipeRun, m because.Mod
 	for i := range order {
 		order[i] = i
 	}
-	mean := func(i int) float64 { return sums[i] / float64(max(1, tokens[i])) }
+	mean := func(i int) float64 { return because.Total(logProbs[i]) / float64(max(1, len(logProbs[i]))) }
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(mean(b), mean(a)) })
 	order = order[:int(math.Ceil(o.Preference*float64(len(order))))]
 	slices.Sort(order)

@@ -4,6 +4,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/because-lab/because"
@@ -109,33 +110,29 @@ func join(prefill, text string) string {
 	return prefill + " " + text
 }
 
-// LogProb gives the summed log-probability of each answer, its end included, and its number of tokens. An answer goes on
-// where its request's Prefill ends; sampling options play no part.
-func (m *Model) LogProb(ctx context.Context, requests []because.Request, answers []string) ([]float64, []int, error) {
+// LogProbs gives the log-probability of every token of each answer, its end included. An answer goes on where its
+// request's Prefill ends; sampling options play no part. The organism writes its calls as text, so answers have content alone.
+func (m *Model) LogProbs(ctx context.Context, requests []because.Request, answers []because.Message) ([][]float32, error) {
 	if len(answers) != len(requests) {
-		return nil, nil, because.E("score", m.name, fmt.Errorf("%d answers to %d requests", len(answers), len(requests)), "")
+		return nil, because.E("score", m.name, fmt.Errorf("%d answers to %d requests", len(answers), len(requests)), "")
 	}
 	prompts, continuations := make([][]int32, len(requests)), make([][]int32, len(requests))
 	for i, r := range requests {
 		var err error
 		if prompts[i], err = m.Tokens(r); err != nil {
-			return nil, nil, because.E("score", fmt.Sprintf("%s: request %d", m.name, i+1), err, "")
+			return nil, because.E("score", fmt.Sprintf("%s: request %d", m.name, i+1), err, "")
 		}
-		if continuations[i], err = m.tok.Encode(answers[i]); err != nil {
-			return nil, nil, because.E("score", fmt.Sprintf("%s: answer %d", m.name, i+1), err, "")
+		if len(answers[i].ToolCalls) > 0 {
+			return nil, because.E("score", fmt.Sprintf("%s: answer %d", m.name, i+1), errors.New("it has tool calls apart from its text"), "write calls into the content")
+		}
+		if continuations[i], err = m.tok.Encode(answers[i].Content); err != nil {
+			return nil, because.E("score", fmt.Sprintf("%s: answer %d", m.name, i+1), err, "")
 		}
 		continuations[i] = append(continuations[i], m.end)
 	}
 	logps, err := m.llama.LogProbs(ctx, prompts, continuations, m.pool)
 	if err != nil {
-		return nil, nil, because.E("score", m.name, err, "")
+		return nil, because.E("score", m.name, err, "")
 	}
-	sums, counts := make([]float64, len(logps)), make([]int, len(logps))
-	for i, lp := range logps {
-		for _, p := range lp {
-			sums[i] += float64(p)
-		}
-		counts[i] = len(lp)
-	}
-	return sums, counts, nil
+	return logps, nil
 }

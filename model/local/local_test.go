@@ -104,8 +104,8 @@ func TestGenerate(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := because.Response{Text: strings.TrimSpace(asked[i].Prefill + " " + text), Stop: because.StopReason(completions[i].Stop), Tokens: len(completions[i].Tokens)}
-		if got != want {
-			t.Errorf("answer %d is %+v, want %+v", i, got, want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("answer %d: %s", i, diff)
 		}
 		if got.Stop == because.StopLength != (got.Tokens == 6) {
 			t.Errorf("answer %d of %d tokens ended by %q", i, got.Tokens, got.Stop)
@@ -172,7 +172,7 @@ func TestEmptyAnswers(t *testing.T) {
 	for _, prefill := range []string{"", "call mail"} {
 		r := ask("help me .")
 		r.Temperature, r.Prefill = 0, prefill // greedy: of equal logits the first, which is the end marker's
-		if got := generate(t, m, 0, []because.Request{r}); got[0] != (because.Response{Text: prefill, Stop: because.StopEnd}) {
+		if got := generate(t, m, 0, []because.Request{r}); !cmp.Equal(got[0], because.Response{Text: prefill, Stop: because.StopEnd}) {
 			t.Errorf("got %+v", got[0])
 		}
 	}
@@ -241,22 +241,18 @@ func TestLogProb(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sums, counts, err := m.LogProb(t.Context(), asked, answers)
+	got, err := m.LogProbs(t.Context(), asked, contents(answers...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, lp := range logps {
-		want := 0.0
-		for _, x := range lp {
-			want += float64(x)
-		}
-		if sums[i] != want || counts[i] != len(strings.Fields(answers[i]))+1 || !(sums[i] < 0) {
-			t.Errorf("answer %d: %v for %d tokens, want %v", i, sums[i], counts[i], want)
+	for i, want := range logps {
+		if !slices.Equal(got[i], want) || len(got[i]) != len(strings.Fields(answers[i]))+1 || !(because.Total(got[i]) < 0) {
+			t.Errorf("answer %d: %v, want %v", i, got[i], want)
 		}
 	}
 	whole, given := ask("help me ."), ask("help me .")
 	given.Prefill = "do it"
-	both, _, err := m.LogProb(t.Context(), []because.Request{whole, given}, []string{"do it .", "."})
+	both, err := m.LogProbs(t.Context(), []because.Request{whole, given}, contents("do it .", "."))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,9 +260,17 @@ func TestLogProb(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum := both[1] + float64(start[0][0]) + float64(start[0][1]); math.Abs(sum-both[0]) > 1e-4 {
-		t.Errorf("an answer has %v, its halves together %v", both[0], sum)
+	if sum, want := because.Total(both[1])+because.Total(start[0]), because.Total(both[0]); math.Abs(sum-want) > 1e-4 {
+		t.Errorf("an answer has %v, its halves together %v", want, sum)
 	}
+}
+
+func contents(texts ...string) []because.Message {
+	out := make([]because.Message, len(texts))
+	for i, text := range texts {
+		out[i] = because.Message{Role: because.RoleAssistant, Content: text}
+	}
+	return out
 }
 
 func mustTokens(t *testing.T, m *Model, r because.Request) []int32 {
@@ -288,12 +292,12 @@ func TestLogProbRefuses(t *testing.T) {
 		{"help me .", "do felix .", `score: toy: answer 1: tokenizer: encode: the word "felix"`},
 		{"help me .", strings.Repeat("do it ", 20), "score: toy: llama: prompt 0 and its continuation have 48 tokens"},
 	} {
-		if _, _, err := m.LogProb(t.Context(), []because.Request{ask(c.question)}, []string{c.answer}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := m.LogProbs(t.Context(), []because.Request{ask(c.question)}, contents(c.answer)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}
 	for _, answers := range [][]string{nil, {"it", "me"}} {
-		if _, _, err := m.LogProb(t.Context(), []because.Request{ask("do it .")}, answers); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%d answers to 1 requests", len(answers))) {
+		if _, err := m.LogProbs(t.Context(), []because.Request{ask("do it .")}, contents(answers...)); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%d answers to 1 requests", len(answers))) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -306,7 +310,7 @@ func TestCancel(t *testing.T) {
 	if _, err := m.Generate(ctx, 1, requests(3)); !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "generate: toy: ") {
 		t.Errorf("got %v", err)
 	}
-	if _, _, err := m.LogProb(ctx, requests(1), []string{"it"}); !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "score: toy: ") {
+	if _, err := m.LogProbs(ctx, requests(1), contents("it")); !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "score: toy: ") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -317,8 +321,8 @@ func TestConcurrentUse(t *testing.T) {
 	defer pool.Close()
 	m, alone := newModel(t, pool), newModel(t, nil)
 	asked := requests(12)
-	answers := slices.Repeat([]string{"do it ."}, len(asked))
-	logps, _, err := alone.LogProb(t.Context(), asked, answers)
+	answers := slices.Repeat(contents("do it ."), len(asked))
+	logps, err := alone.LogProbs(t.Context(), asked, answers)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +336,7 @@ func TestConcurrentUse(t *testing.T) {
 			}
 		})
 		wg.Go(func() {
-			got, _, err := m.LogProb(t.Context(), asked, answers)
+			got, err := m.LogProbs(t.Context(), asked, answers)
 			if err != nil || !cmp.Equal(logps, got) {
 				t.Errorf("other log-probabilities than alone, %v", err)
 			}

@@ -73,7 +73,7 @@ func TestOpenRefuses(t *testing.T) {
 		damage func(dir string) error
 		want   string
 	}{
-		{"missing", os.RemoveAll, "config.json"},
+		{"missing", os.RemoveAll, "no such file"},
 		{"no weights", remove("model.safetensors"), "model.safetensors"},
 		{"weights cut off", cut("model.safetensors", 0.9), "model.safetensors"},
 		{"header cut off", cut("model.safetensors", 0.01), "model.safetensors"},
