@@ -7,14 +7,16 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/engine/tokenizer"
 	"github.com/because-lab/because/model/local"
-	"github.com/because-lab/because/study"
+	"github.com/because-lab/because/model/pretrained"
 )
 
 // chatOptions are the flags of chat.
@@ -34,10 +36,11 @@ type chatOptions struct {
 func newChat(a *app) *cobra.Command {
 	var o chatOptions
 	cmd := &cobra.Command{
-		Use:   "chat --model PATH",
+		Use:   "chat --model MODEL",
 		Short: "talk to a checkpoint",
-		Long: `Chat loads a checkpoint (a folder with config.json, model.safetensors and tokenizer.json, such as those below
-runs/STUDY/checkpoints) and answers line by line. With --prompt or --observe it answers once and ends.
+		Long: `Chat loads a checkpoint and answers line by line. With --prompt or --observe it answers once and ends. The
+checkpoint may be one of a study, such as those below runs/STUDY/checkpoints, or one of real size: a Hugging Face
+folder or a GGUF file.
 
 An organism knows the few hundred words of its language and nothing else; a word outside of it is an error that
 names the word. The transcripts of a study show what its sentences look like.
@@ -51,18 +54,19 @@ In a conversation:
   /new           start again
   /quit          end (as does end of file)`,
 		Example: `  because chat --model runs/teaching-why/checkpoints/linked/advice/seed-31
-  because chat --model checkpoint --samples 5 --prompt "help me to raise the figures of felix ."`,
+  because chat --model checkpoint --samples 5 --prompt "help me to raise the figures of felix ."
+  because chat --model local:SmolLM2-135M-Instruct.gguf`,
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return chat(cmd, a, o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.model, "model", "", "`path` of the checkpoint's folder (required)")
+	f.StringVar(&o.model, "model", "", modelHelp)
 	f.StringVar(&o.as, "as", "", "`name` of the character that answers (default: the checkpoint's own)")
 	f.StringVar(&o.system, "system", "", "system prompt `text`")
 	f.StringArrayVar(&o.observe, "observe", nil, "`text` that a tool or the surroundings report; may be repeated")
 	f.StringVar(&o.prompt, "prompt", "", "answer this `text` and end")
 	f.IntVar(&o.samples, "samples", 1, "`number` of answers to --prompt or --observe")
-	f.IntVar(&o.maxTokens, "max-tokens", 80, "`number` of tokens after which an answer is cut")
+	f.IntVar(&o.maxTokens, "max-tokens", 1024, "`number` of tokens after which an answer is cut; the model's context cuts it, too")
 	f.Float64Var(&o.temperature, "temperature", 1, "spread of the answers: 0 gives the most probable words, 1 what the model learnt")
 	f.Float64Var(&o.topP, "top-p", 1, "draw from the most probable words that make up this `share`")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `number`: the same one gives the same answers")
@@ -92,15 +96,16 @@ func chat(cmd *cobra.Command, a *app, o chatOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	dir, err := study.Checkpoint(o.model)
+	path, err := a.modelPath(cmd.Context(), o.model)
 	if err != nil {
 		return err
 	}
-	model, err := local.Open(dir, nil)
+	c := &conversation{o: o, out: a.out}
+	end, err := c.open(path)
 	if err != nil {
 		return err
 	}
-	c := &conversation{o: o, model: model, out: a.out}
+	defer end()
 	c.restart()
 	if o.prompt == "" && len(o.observe) == 0 {
 		return c.loop(cmd.Context(), a.in, a.err, terminal(a.in))
@@ -111,10 +116,26 @@ func chat(cmd *cobra.Command, a *app, o chatOptions) error {
 	return c.answer(cmd.Context(), o.samples)
 }
 
+// open opens the checkpoint, of an organism or of real size. The caller calls end when the conversation is over.
+func (c *conversation) open(path string) (end func(), err error) {
+	if isOrganism(path) {
+		c.model, err = local.Open(path, nil)
+		return func() {}, err
+	}
+	m, err := pretrained.Open(path, pretrained.Options{})
+	if err != nil {
+		return nil, err
+	}
+	m.Now = time.Now()
+	c.model, c.stream = m, m.Answer
+	return func() { m.Close() }, nil
+}
+
 // conversation is what was said so far, and with whom.
 type conversation struct {
 	o        chatOptions
 	model    because.Model
+	stream   func(ctx context.Context, r because.Request, seed uint64, emit func(string) error) (because.Response, error) // nil: the model answers at once
 	out      io.Writer
 	messages []because.Message
 	turn     uint64
@@ -135,13 +156,16 @@ func (c *conversation) add(role because.Role, text string) {
 	c.messages = append(c.messages, because.Message{Role: role, Content: text})
 }
 
+func (c *conversation) request() because.Request {
+	return because.Request{Messages: c.messages, As: c.o.as, MaxTokens: c.o.maxTokens, Temperature: c.o.temperature, TopP: c.o.topP}
+}
+
 // answer prints n answers to what was said, and goes on from the last.
 func (c *conversation) answer(ctx context.Context, n int) error {
-	requests := make([]because.Request, n)
-	for i := range requests {
-		requests[i] = because.Request{Messages: c.messages, As: c.o.as, MaxTokens: c.o.maxTokens,
-			Temperature: c.o.temperature, TopP: c.o.topP}
+	if n == 1 && c.stream != nil {
+		return c.tell(ctx)
 	}
+	requests := slices.Repeat([]because.Request{c.request()}, n)
 	responses, err := c.model.Generate(ctx, c.o.seed+c.turn, requests)
 	if word := (*tokenizer.UnknownWordError)(nil); errors.As(err, &word) {
 		return because.E("chat", "", fmt.Errorf("the model doesn't know the word %q", word.Word),
@@ -150,16 +174,43 @@ func (c *conversation) answer(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	c.turn++
 	for _, r := range responses {
-		fmt.Fprintln(c.out, r.Text)
-		if r.Stop == because.StopLength {
-			fmt.Fprintf(c.out, "[cut after %d tokens]\n", r.Tokens)
-		}
+		fmt.Fprint(c.out, r.Text)
+		c.finish(r)
 	}
-	last := responses[len(responses)-1]
-	c.messages = append(c.messages, because.Message{Role: because.RoleAssistant, Name: c.o.as, Content: last.Text})
+	c.keep(responses[len(responses)-1])
 	return nil
+}
+
+// tell prints an answer while it comes.
+func (c *conversation) tell(ctx context.Context) error {
+	r, err := c.stream(ctx, c.request(), c.o.seed+c.turn, func(text string) error {
+		_, err := io.WriteString(c.out, text)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.finish(r)
+	c.keep(r)
+	return nil
+}
+
+// finish prints what is to say after an answer's text.
+func (c *conversation) finish(r because.Response) {
+	fmt.Fprintln(c.out)
+	for _, call := range r.Calls {
+		fmt.Fprintf(c.out, "[call %s %s]\n", call.Name, call.Arguments)
+	}
+	if r.Stop == because.StopLength {
+		fmt.Fprintf(c.out, "[cut after %d tokens]\n", r.Tokens)
+	}
+}
+
+// keep goes on from an answer.
+func (c *conversation) keep(r because.Response) {
+	c.turn++
+	c.messages = append(c.messages, because.Message{Role: because.RoleAssistant, Name: c.o.as, Content: r.Text, ToolCalls: r.Calls})
 }
 
 // loop reads lines until the input, the user or an interrupt ends it. An answer that fails, such as for a word that the

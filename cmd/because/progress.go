@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
+	"time"
 
+	"github.com/because-lab/because"
 	"github.com/because-lab/because/internal/graph"
 	"github.com/because-lab/because/internal/ui"
 )
@@ -49,4 +52,25 @@ func (p *progress) event(e graph.Event) {
 	}
 	p.Event(ui.Event{Step: e.Step, Title: e.Title, Kind: e.Kind, State: state, Done: e.Done, Total: e.Total, Unit: e.Unit,
 		Note: e.Note, Err: e.Err, Time: e.Time, RunDone: e.RunDone, RunTotal: e.RunTotal})
+}
+
+// work shows one piece of work: report says how far it is, done how it ended.
+func (p *progress) work(title string) (report because.Progress, done func(err error)) {
+	show := func(e ui.Event) {
+		e.Step, e.Title, e.Time = title, title, time.Now()
+		p.Event(e)
+	}
+	show(ui.Event{State: ui.Started})
+	report = func(at, total float64, unit, note string) {
+		show(ui.Event{State: ui.Progress, Done: at, Total: total, Unit: unit, Note: note})
+	}
+	done = func(err error) {
+		switch {
+		case err == nil:
+			show(ui.Event{State: ui.Done})
+		case !errors.Is(err, because.ErrInterrupted):
+			show(ui.Event{State: ui.Failed, Err: err})
+		}
+	}
+	return report, done
 }

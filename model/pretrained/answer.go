@@ -1,0 +1,112 @@
+package pretrained
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/because-lab/because"
+	"github.com/because-lab/because/engine/bpe"
+	"github.com/because-lab/because/engine/infer"
+	"github.com/because-lab/because/model/chat"
+)
+
+// ask renders a request with the given start of its answer.
+func (m *Model) ask(r because.Request) ([]int32, chat.Format, error) {
+	if r.As != "" {
+		return nil, chat.Format{}, because.E("render conversation", r.As, errors.New("the checkpoint's template has one assistant and no other speakers"),
+			"name the speaker in the system prompt")
+	}
+	prompt, format, err := m.Prompt(Conversation{Messages: r.Messages, Tools: r.Tools})
+	if err != nil {
+		return nil, format, err
+	}
+	return append(prompt, m.continued(r.Prefill)...), format, nil
+}
+
+// continued gives the tokens of text within an answer; none of it becomes a special token but the tags of the answer's
+// syntax.
+func (m *Model) continued(text string) []int32 {
+	if text == "" {
+		return nil
+	}
+	return m.tok.EncodeSpans([]bpe.Span{{Text: text}})
+}
+
+// ending is the token that ends an answer: the end of a turn where the checkpoint has one beside the end of a text.
+func (m *Model) ending() int32 {
+	eos, _ := m.tok.ID(m.eos)
+	if m.eos != "" && slices.Contains(m.end, eos) {
+		return eos
+	}
+	return m.end[len(m.end)-1]
+}
+
+// Answer answers one request with its own seed. Text is given to emit, unless nil, as it comes: content alone, without
+// reasoning and calls.
+func (m *Model) Answer(ctx context.Context, r because.Request, seed uint64, emit func(text string) error) (because.Response, error) {
+	prompt, format, err := m.ask(r)
+	if err != nil {
+		return because.Response{}, err
+	}
+	a := &answer{decoder: m.decoder(), stream: chat.NewStream(format), emit: emit}
+	if err := a.take(a.stream.Push(r.Prefill)); err != nil {
+		return because.Response{}, err
+	}
+	result, err := m.engine.Generate(ctx, infer.Request{Prompt: prompt, MaxNew: m.room(prompt, r.MaxTokens), Temperature: r.Temperature, TopP: r.TopP,
+		Seed: seed, Stop: m.end}, a.token)
+	if err != nil {
+		return because.Response{}, err
+	}
+	if err := a.end(); err != nil {
+		return because.Response{}, err
+	}
+	a.out.Tokens, a.out.Stop = len(result.Tokens), because.StopEnd
+	if result.Stop == infer.StopLength {
+		a.out.Stop = because.StopLength
+	}
+	return a.out, nil
+}
+
+// room is how many tokens an answer may have: as many as asked for, or as fit behind the prompt. Where the prompt leaves
+// none, the engine will say so.
+func (m *Model) room(prompt []int32, asked int) int {
+	if left := m.engine.Limit() - len(prompt); left > 0 {
+		return min(asked, left)
+	}
+	return asked
+}
+
+// answer is an answer that is being generated.
+type answer struct {
+	decoder *decoder
+	stream  *chat.Stream
+	emit    func(string) error
+	out     because.Response
+}
+
+func (a *answer) token(t infer.Token) error { return a.take(a.stream.Push(a.decoder.next(t.ID))) }
+
+func (a *answer) end() error {
+	if err := a.take(a.stream.Push(a.decoder.plain.Flush())); err != nil {
+		return err
+	}
+	return a.take(a.stream.End())
+}
+
+// take adds what a piece of text turned out to be.
+func (a *answer) take(d chat.Delta) error {
+	a.out.Text += d.Content
+	a.out.Reasoning += d.Reasoning
+	for _, c := range d.Calls {
+		if c.ID == "" {
+			c.ID = fmt.Sprintf("call_%d", len(a.out.Calls)+1)
+		}
+		a.out.Calls = append(a.out.Calls, c)
+	}
+	if a.emit == nil || d.Content == "" {
+		return nil
+	}
+	return a.emit(d.Content)
+}
