@@ -13,9 +13,9 @@ import (
 	"github.com/because-lab/because"
 )
 
-// grace is how long work may take to stop by itself after the first interrupt. What is left then is cut off, which
+// defaultGrace is how long work may take to stop by itself after the first interrupt. What is left then is cut off, which
 // loses no finished step: the store takes a kill at any moment.
-const grace = 800 * time.Millisecond
+const defaultGrace = 800 * time.Millisecond
 
 // interrupt turns signals into the end of a context. The first one cancels; a second one, or the end of the grace
 // time, ends the program.
@@ -28,12 +28,13 @@ type interrupt struct {
 	mu     sync.Mutex
 	out    io.Writer // told about the interrupt
 	resume string    // what an interrupted user should do; empty where there is nothing to resume
-	clean  []func()  // run before a forced exit, last first
+	grace  time.Duration
+	clean  []func() // run before a forced exit, last first
 }
 
 // watchSignals starts to watch for Ctrl-C and SIGTERM.
 func watchSignals(out io.Writer) *interrupt {
-	i := &interrupt{signals: make(chan os.Signal, 2), done: make(chan struct{}), out: out}
+	i := &interrupt{signals: make(chan os.Signal, 2), done: make(chan struct{}), out: out, grace: defaultGrace}
 	i.ctx, i.cancel = context.WithCancelCause(context.Background())
 	signal.Notify(i.signals, os.Interrupt, syscall.SIGTERM)
 	go i.watch()
@@ -52,7 +53,7 @@ func (i *interrupt) watch() {
 	case <-i.done:
 		return
 	case <-i.signals:
-	case <-time.After(grace):
+	case <-time.After(i.patience()):
 	}
 	i.mu.Lock() // held for good: nothing is to be registered or stopped any more
 	for n := len(i.clean) - 1; n >= 0; n-- {
@@ -67,6 +68,19 @@ func (i *interrupt) resumable(how string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.resume = how
+}
+
+// allow gives the work more time to stop by itself: to write a checkpoint, say, or to end answers in progress.
+func (i *interrupt) allow(grace time.Duration) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.grace = grace
+}
+
+func (i *interrupt) patience() time.Duration {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.grace
 }
 
 // before registers what must happen before a forced exit (such as giving the terminal back) and returns a function that

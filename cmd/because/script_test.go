@@ -28,6 +28,9 @@ func TestScripts(t *testing.T) {
 			"cut":      cutFile,
 			"alter":    alterFile,
 			"find":     findFile,
+			"tinychat": makeTinyChat,
+			"serving":  startServing,
+			"ask":      askServer,
 		},
 	})
 }
