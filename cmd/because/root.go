@@ -41,6 +41,8 @@ func newRoot(a *app) *cobra.Command {
 		newStudy(a),
 		newWhy(a),
 		newChat(a),
+		newServe(a),
+		newTrain(a),
 		newReport(a),
 		newDoctor(a),
 	)
