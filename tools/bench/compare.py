@@ -60,12 +60,12 @@ def compare(title, contenders, rounds):
         for c in contenders:
             c.round()
     ours = contenders[-1]
-    print(f"\n{title}: tokens/s\n{'':16}{'cpu best':>10}{'median':>10}{'wall best':>11}{'median':>10}   ours is faster by (cpu: best, median)")
+    print(f"\n{title}: tokens/s\n{'':16}{'cpu best':>10}{'median':>10}{'wall best':>11}{'median':>10}   ours is faster by (medians: cpu, wall)")
     for c in contenders:
         cpu, wall = c.rates("cpu"), c.rates("wall")
         line = f"{c.name:16}{max(cpu):10.0f}{statistics.median(cpu):10.0f}{max(wall):11.0f}{statistics.median(wall):10.0f}"
         if c is not ours:
-            line += f"   {max(ours.rates('cpu')) / max(cpu):.2f}x {statistics.median(ours.rates('cpu')) / statistics.median(cpu):.2f}x"
+            line += "".join(f"   {statistics.median(ours.rates(k)) / statistics.median(c.rates(k)):.2f}x" for k in ("cpu", "wall"))
         print(line, flush=True)
         c.close()
 
