@@ -230,11 +230,30 @@ func (r *runner) loop(ctx context.Context) {
 	}
 }
 
-// start runs a node's first step in a goroutine. Cores are shared among the steps that can run now.
+// workers is how many cores a node gets: they are shared among the steps that can run now. Steps that are small beside it
+// don't count: they are soon done, and it would be left with too few for all the rest of its time.
+func (r *runner) workers(n *node) int {
+	atOnce := 1
+	count := func(other *node) {
+		if other.weight*10 >= n.weight {
+			atOnce++
+		}
+	}
+	for _, other := range r.nodes {
+		if other.state == Started {
+			count(other)
+		}
+	}
+	for _, other := range r.ready {
+		count(other)
+	}
+	return max(1, r.opt.Workers/min(r.opt.Jobs, atOnce))
+}
+
+// start runs a node's first step in a goroutine.
 func (r *runner) start(ctx context.Context, n *node) {
 	i := n.steps[0]
-	atOnce := min(r.opt.Jobs, r.running+1+r.ready.Len())
-	t := &Task{Step: r.g.steps[i].ID, Inputs: map[string]string{}, Workers: max(1, r.opt.Workers/atOnce)}
+	t := &Task{Step: r.g.steps[i].ID, Inputs: map[string]string{}, Workers: r.workers(n)}
 	t.report = func(done, total float64, unit, note string) {
 		r.progress(n, Event{Done: done, Total: total, Unit: unit, Note: note})
 	}

@@ -161,6 +161,33 @@ func TestJobsBoundWhatRunsAtOnce(t *testing.T) {
 	}
 }
 
+// A large step is not left with one core because small ones could start beside it; a second large one takes its half.
+func TestCoresAreSharedAmongComparableSteps(t *testing.T) {
+	for _, second := range []float64{1, 60} {
+		w := newWorld()
+		w.add("large", 1).Weight = 100
+		w.add("other", 2).Weight = second
+		var mu sync.Mutex
+		got := map[string]int{}
+		w.hook = func(_ context.Context, task *graph.Task) error {
+			mu.Lock()
+			defer mu.Unlock()
+			got[task.Step] = task.Workers
+			return nil
+		}
+		if _, err := w.graph(t, newStore(t)).Run(t.Context(), graph.Options{Jobs: 4, Workers: 4}); err != nil {
+			t.Fatal(err)
+		}
+		want := 4
+		if second > 10 {
+			want = 2
+		}
+		if got["large"] != want {
+			t.Errorf("beside a step of weight %v one of weight 100 got %d of 4 cores, want %d", second, got["large"], want)
+		}
+	}
+}
+
 // Two steps with equal keys are computed once.
 func TestEqualStepsRunOnce(t *testing.T) {
 	for _, fail := range []bool{false, true} {
