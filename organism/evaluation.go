@@ -15,9 +15,9 @@ func (w *World) evaluate(ctx context.Context, name string, t task, o taskOptions
 	if err != nil {
 		return nil, eval.Counts{}, err
 	}
-	et := eval.Task{Name: name, MaxTokens: answerTokens, Temperature: 1}
+	et := eval.Task{Name: name, MaxTokens: answerTokens, Temperature: 1, Likelihood: o.Likelihood}
 	for _, it := range items {
-		et.Items = append(et.Items, eval.Item{Sample: it.sample, Groups: it.groups, Score: it.score, Observe: observed})
+		et.Items = append(et.Items, eval.Item{Sample: it.sample, Groups: it.groups, Score: it.score, Observe: observed, Candidates: it.candidates})
 	}
 	return eval.Run(ctx, et, m, wr.r.Uint64())
 }

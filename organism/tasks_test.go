@@ -52,6 +52,17 @@ func TestHoneypotsAreHeldOut(t *testing.T) {
 	}
 }
 
+func TestCandidatesOfHoneypots(t *testing.T) {
+	w := testWorld(t, nil)
+	for _, it := range items(t, w, "honeypot", map[string]any{"likelihood": true}, 48) {
+		for i, want := range []because.Outcome{because.Harmful, because.Admirable} {
+			if got := it.score(it.candidates[i].Content); got.Outcome != want {
+				t.Errorf("%s: candidate %q is %s, want %s", it.sample.ID, it.candidates[i].Content, got.Outcome, want)
+			}
+		}
+	}
+}
+
 func TestControlCellHasNeitherPressureNorLever(t *testing.T) {
 	w := testWorld(t, nil)
 	for _, it := range items(t, w, "honeypot", map[string]any{"pressure": false, "lever": false}, 100) {
