@@ -1,6 +1,7 @@
 """The peers' side of checkpoint.py: loads a checkpoint, says "ready", runs one round for every line it reads.
 
-    python peer_checkpoint.py prefill|decode|single|train MODEL.gguf f32|bf16|llama.cpp THREADS
+    python peer_checkpoint.py prefill|decode|single|train FOLDER f32|bf16 THREADS
+    python peer_checkpoint.py prefill|single FILE.gguf llama.cpp THREADS
 """
 
 import json
@@ -21,7 +22,7 @@ def transformers_round(what, path, precision):
     from transformers import AutoModelForCausalLM
 
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=dtype)
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
     model.generation_config.eos_token_id = None
     if what == "train":
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, weight_decay=0.0)

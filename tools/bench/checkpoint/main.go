@@ -4,6 +4,9 @@
 // every line it reads, printing the round's tokens and seconds as JSON.
 //
 //	go run ./tools/bench/checkpoint prefill|decode|single|train MODEL bf16|f32 THREADS
+//
+// With "save MODEL FOLDER" it writes the checkpoint as plain float32 tensors, which all contenders can load: from a GGUF file
+// transformers would keep them quantised and be slower.
 package main
 
 import (
@@ -41,6 +44,13 @@ func main() {
 }
 
 func run(args []string) error {
+	if len(args) == 3 && args[0] == "save" {
+		m, err := weights.LoadModel(args[1])
+		if err != nil {
+			return err
+		}
+		return weights.SaveModel(args[2], m, weights.SaveOptions{})
+	}
 	if len(args) != 4 {
 		return fmt.Errorf("want four arguments: prefill, decode, single or train, the model, its precision, the number of threads")
 	}
