@@ -164,7 +164,7 @@ func load(src llama.Source, c llama.Config, precision Precision, positions int, 
 		}
 		m.layers[i] = w
 	}
-	m.cos, m.sin = rotations(c, positions)
+	m.cos, m.sin = c.Rotations(positions)
 	return m, l.err
 }
 

@@ -12,20 +12,27 @@ type ropeTable struct {
 	cos, sin []float32 // MaxPositions, E/2
 }
 
-// newRopeTable rounds frequency and angle to float32 as transformers does, so
-// that logits agree at large positions too.
 func newRopeTable(c Config) ropeTable {
+	var t ropeTable
+	t.cos, t.sin = c.Rotations(c.MaxPositions)
+	return t
+}
+
+// Rotations tabulates cosine and sine of the angle at each position,
+// [positions,E/2]. Frequency and angle are rounded to float32 as transformers
+// does, so that logits agree at large positions too.
+func (c Config) Rotations(positions int) (cos, sin []float32) {
 	half := c.HeadDim / 2
-	t := ropeTable{cos: make([]float32, c.MaxPositions*half), sin: make([]float32, c.MaxPositions*half)}
+	cos, sin = make([]float32, positions*half), make([]float32, positions*half)
 	for i := range half {
 		freq := c.Rope.frequency(float32(1 / math.Pow(c.RopeTheta, float64(2*i)/float64(c.HeadDim))))
-		for p := range c.MaxPositions {
+		for p := range positions {
 			angle := float64(float32(p) * freq)
-			t.cos[p*half+i] = float32(math.Cos(angle))
-			t.sin[p*half+i] = float32(math.Sin(angle))
+			cos[p*half+i] = float32(math.Cos(angle))
+			sin[p*half+i] = float32(math.Sin(angle))
 		}
 	}
-	return t
+	return cos, sin
 }
 
 // The kinds of [RopeScaling].
