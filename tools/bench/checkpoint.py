@@ -32,14 +32,14 @@ def main():
     model = str(pathlib.Path(a.model or subprocess.check_output([ROOT / "tools/smollm2.sh"], text=True).strip()).resolve())
     with tempfile.TemporaryDirectory() as tmp:
         ours = pathlib.Path(tmp) / "ours"
-        subprocess.run(["go", "build", "-o", ours, "./tools/bench/checkpoint"], cwd=ROOT, check=True)
+        subprocess.run(["go", "build", "-o", ours, "./tools/bench/ours"], cwd=ROOT, check=True)
         threads, folder = str(a.threads), str(pathlib.Path(tmp) / "model")
-        subprocess.run([ours, "save", model, folder], check=True)
+        subprocess.run([ours, "checkpoint", "save", model, folder], check=True)
         for what in a.only or PEERS:
             contenders = [Contender(f"torch {p}", [sys.executable, "tools/bench/peer_checkpoint.py", what, folder, p, threads], a.threads, a.spin) for p in PEERS[what]]
             if a.bf16_gguf and what in ("prefill", "single") and importlib.util.find_spec("llama_cpp"):
                 contenders.append(Contender("llama.cpp bf16", [sys.executable, "tools/bench/peer_checkpoint.py", what, a.bf16_gguf, "llama.cpp", threads], a.threads, a.spin))
-            contenders += [Contender(f"because {p}", [str(ours), what, folder, p, threads], a.threads, a.spin) for p in OURS[what]]
+            contenders += [Contender(f"because {p}", [str(ours), "checkpoint", what, folder, p, threads], a.threads, a.spin) for p in OURS[what]]
             compare(f"{what}, {a.threads} thread(s)", contenders, a.rounds)
 
 

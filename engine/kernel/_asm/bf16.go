@@ -35,30 +35,8 @@ func (t *bf16Tile) emit(tallest bool) {
 	t.s.text(fmt.Sprintf("bf16Tile%d", t.rows), "func(blocks, k int, a *float32, rs int, b *uint16, c *float32, ldc int, acc bool)",
 		fmt.Sprintf("computes blocks of %d rows and %d columns of C (+)= A B, B a panel of bfloat16.", t.rows, t.cols))
 	t.high = t.s.constant(math.Float32frombits(0xffff0000))
-	rs, c, ldc, next := bytes(number("rs")), number("c"), bytes(number("ldc")), number("a")
-	a := []Register{GP64()}
-	for range (t.rows - 1) / 3 {
-		a = append(a, GP64())
-	}
-	top := label("block")
-	Label(top)
-	MOVQ(next, a[0])
-	for i := 1; i < len(a); i++ {
-		LEAQ(Mem{Base: a[i-1], Index: rs, Scale: 2}, a[i])
-		ADDQ(rs, a[i])
-	}
-	last, left := a[len(a)-1], t.rows-3*(len(a)-1) // the next block follows the last row
-	LEAQ(Mem{Base: last, Index: rs, Scale: 1}, next)
-	for range left - 1 {
-		ADDQ(rs, next)
-	}
-	t.start(c, ldc)
-	t.loop(a, rs, tallest)
-	t.finish(c, ldc)
-	blocks := NewParamAddr("blocks", 0)
-	DECQ(blocks)
-	JNZ(LabelRef(top))
-	t.s.end()
+	rs, c, ldc := bytes(number("rs")), number("c"), bytes(number("ldc"))
+	t.blocks(rs, c, ldc, func(a []Register) { t.loop(a, rs, tallest) })
 }
 
 // loop runs over k.

@@ -50,6 +50,12 @@ func (t *tile) emit(tallest bool) {
 	t.masks()
 	ldb, rs, cs := bytes(number("ldb")), bytes(number("rs")), bytes(number("cs"))
 	c, ldc := number("c"), bytes(number("ldc"))
+	t.blocks(rs, c, ldc, func(a []Register) { t.loop(a, rs, cs, ldb, tallest) })
+}
+
+// blocks ends a function with its loop over blocks of rows of A, rs bytes apart, and of C. In a are pointers to every
+// third row of the block.
+func (t *tile) blocks(rs, c, ldc Register, loop func(a []Register)) {
 	next := number("a")
 	a := []Register{GP64()}
 	for range (t.rows - 1) / 3 {
@@ -68,7 +74,7 @@ func (t *tile) emit(tallest bool) {
 		ADDQ(rs, next)
 	}
 	t.start(c, ldc)
-	t.loop(a, rs, cs, ldb, tallest)
+	loop(a)
 	t.finish(c, ldc)
 	blocks := NewParamAddr("blocks", 0)
 	DECQ(blocks)

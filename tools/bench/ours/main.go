@@ -1,10 +1,12 @@
 //go:build unix
 
-// Command ours is the engine's side of compare.py: it prepares a workload, says
-// "ready", and runs one round for every line it reads, printing the round's
-// tokens and seconds as JSON.
+// Command ours is the engine's side of compare.py and checkpoint.py: it prepares
+// a workload, says "ready", and runs one round for every line it reads, printing
+// the round's tokens and seconds as JSON.
 //
 //	go run ./tools/bench/ours train|generate '{"vocab": 1024, ...}' THREADS
+//	go run ./tools/bench/ours checkpoint prefill|decode|single|train MODEL bf16|f32 THREADS
+//	go run ./tools/bench/ours checkpoint save MODEL FOLDER
 package main
 
 import (
@@ -46,6 +48,9 @@ func main() {
 }
 
 func run(args []string) error {
+	if len(args) > 0 && args[0] == "checkpoint" {
+		return checkpoint(args[1:])
+	}
 	if len(args) != 3 {
 		return fmt.Errorf("want three arguments: train or generate, the workload, the number of threads")
 	}
