@@ -34,6 +34,10 @@ type Message struct {
 	Name       string     `json:"name,omitempty"`
 	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`
 	ToolCallID string     `json:"tool_call_id,omitempty"`
+	// Reasoning is what the assistant thought before this turn, where its model tells.
+	Reasoning string `json:"reasoning,omitempty"`
+	// Native is the turn as its provider wants it back, such as Anthropic's signed thinking. Other providers ignore it.
+	Native json.RawMessage `json:"native,omitempty"`
 }
 
 // Tool declares a function that a model may call. Parameters is a JSON Schema.
@@ -79,7 +83,10 @@ type Lineage struct {
 
 // Sample is one item of an evaluation: an input and what the scorer needs to know about it.
 type Sample struct {
-	ID      string            `json:"id"`
+	ID string `json:"id"`
+	// Cluster names what the sample shares with others, such as its wording: samples of one cluster are not independent.
+	// Empty means that it stands alone.
+	Cluster string            `json:"cluster,omitempty"`
 	Input   []Message         `json:"input"`
 	As      string            `json:"as,omitempty"`      // the persona that answers
 	Prefill string            `json:"prefill,omitempty"` // the start of the answer, given
@@ -105,28 +112,71 @@ const (
 // Score is a scorer's finding on one sample, with what it was found on.
 type Score struct {
 	Outcome Outcome `json:"outcome"`
-	Why     string  `json:"why,omitempty"`
+	// Value is the finding as a number, where it is one: 1 and 0 for what is counted, or a grade.
+	Value *float64 `json:"value,omitempty"`
+	Why   string   `json:"why,omitempty"`
+	// Answer is the part of the transcript that was scored, such as a tool call.
+	Answer string `json:"answer,omitempty"`
+	// Meta holds what else was found, such as what a rule and a judge said apart.
+	Meta map[string]any `json:"meta,omitempty"`
 }
 
 // StopReason says why a model stopped.
 type StopReason string
 
-// Ends of an answer.
+// Ends of an answer. StopFilter is a provider's own moderation; what it let through is no answer.
 const (
 	StopEnd    StopReason = "stop"
 	StopLength StopReason = "length"
+	StopCalls  StopReason = "tool_calls"
+	StopFilter StopReason = "content_filter"
 )
+
+// OwnTemperature asks for a model's own temperature, which some models insist on.
+const OwnTemperature = -1
 
 // Request asks a model for one answer.
 type Request struct {
 	Messages    []Message
 	Tools       []Tool // that the model may call
+	Choice      string // of tools: "" or "auto", "none", "required", or the name of the one to call
 	As          string // the persona that answers; empty: the model's default
 	Prefill     string // the start of the answer, given
-	MaxTokens   int
+	MaxTokens   int    // 0: the model's own limit
 	Temperature float64
 	TopP        float64 // 0 and 1 mean all
+	Stop        []string
+	Effort      string  // how much a reasoning model thinks: "low", "medium", "high"; empty: its default
+	Format      *Schema // the JSON that the answer must be; nil: free text
 }
+
+// Schema names a JSON Schema that an answer must follow.
+type Schema struct {
+	Name   string          `json:"name"`
+	Schema json.RawMessage `json:"schema"`
+}
+
+// Usage counts the tokens of an answer as its provider bills them. Input does not include what was read from or written to
+// a provider's prompt cache; Output includes Reasoning.
+type Usage struct {
+	Input      int `json:"input"`
+	Output     int `json:"output"`
+	CacheRead  int `json:"cache_read,omitempty"`
+	CacheWrite int `json:"cache_write,omitempty"`
+	Reasoning  int `json:"reasoning,omitempty"`
+}
+
+// Add adds the tokens of another answer.
+func (u *Usage) Add(v Usage) {
+	u.Input += v.Input
+	u.Output += v.Output
+	u.CacheRead += v.CacheRead
+	u.CacheWrite += v.CacheWrite
+	u.Reasoning += v.Reasoning
+}
+
+// Total is all tokens, read and written.
+func (u Usage) Total() int { return u.Input + u.Output + u.CacheRead + u.CacheWrite }
 
 // Response is a model's answer. Text includes the request's Prefill; reasoning and tool calls are apart from it where the
 // model's format tells them.
@@ -134,15 +184,30 @@ type Response struct {
 	Text      string
 	Reasoning string
 	Calls     []ToolCall
+	Native    json.RawMessage // see Message
 	Stop      StopReason
-	Tokens    int
+	Usage     Usage
+	Model     string // that answered, as its provider names it; empty: the one that was asked
 }
 
-// Model answers requests. Answer i of a call depends on the request, the seed and i alone: the same call
+// Message is the answer as a turn of the conversation.
+func (r Response) Message() Message {
+	return Message{Role: RoleAssistant, Content: r.Text, ToolCalls: r.Calls, Reasoning: r.Reasoning, Native: r.Native}
+}
+
+// Model answers requests in batches. Answer i of a call depends on the request, the seed and i alone: the same call
 // gives the same answers whatever the batch or the number of cores.
 type Model interface {
 	Name() string
 	Generate(ctx context.Context, seed uint64, requests []Request) ([]Response, error)
+}
+
+// Chat is a model that answers one request at a time; many goroutines may ask at once. Served models are of this kind. A
+// model in this process gives the same answer to the same seed and request; of a served one the seed is a wish.
+type Chat interface {
+	// Name is the model as users name it, such as openai/gpt-5 or local:PATH.
+	Name() string
+	Answer(ctx context.Context, seed uint64, r Request) (Response, error)
 }
 
 // Likelihood is a model that can tell how probable an answer is.

@@ -4,27 +4,29 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
 )
 
-// source is the code that decides what a step of a study produces. It is hashed into the steps' keys, so that a
+// source is the code that decides what a step of the organism's studies produces. It is hashed into the steps' keys, so that a
 // result made by other code is never served.
 //
-//go:embed data engine eval model organism train
+//go:embed data engine eval/batch model/local organism train
 var source embed.FS
 
-// SourceVersion identifies the code of the given top-level folders: a hash of their files, tests and
-// test data apart. It panics if a folder is not among the embedded ones.
-func SourceVersion(folders ...string) string {
+// SourceVersion identifies the code of packages of this module, given by their folders: a hash of their files and of those in
+// folders below that hold no Go package of their own, tests and test data apart. It panics if a folder is not among the
+// embedded ones.
+func SourceVersion(packages ...string) string {
 	h := sha256.New()
-	for _, folder := range folders {
+	for _, folder := range packages {
 		err := fs.WalkDir(source, folder, func(name string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
 				return err
-			case d.IsDir() && d.Name() == "testdata":
+			case d.IsDir() && name != folder && (d.Name() == "testdata" || holdsGo(name)):
 				return fs.SkipDir
 			case d.IsDir() || strings.HasSuffix(name, "_test.go") || path.Ext(name) == ".md":
 				return nil
@@ -38,8 +40,14 @@ func SourceVersion(folders ...string) string {
 			return nil
 		})
 		if err != nil {
-			panic("because: a folder that is not embedded: " + folder)
+			panic(fmt.Sprintf("because: the source of %s is not embedded: %v", folder, err))
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+// holdsGo tells whether a folder of the source is a Go package.
+func holdsGo(folder string) bool {
+	files, err := fs.Glob(source, folder+"/*.go")
+	return err == nil && len(files) > 0
 }

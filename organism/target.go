@@ -11,7 +11,7 @@ import (
 	"github.com/because-lab/because/engine/llama"
 	"github.com/because-lab/because/engine/tokenizer"
 	"github.com/because-lab/because/engine/weights"
-	"github.com/because-lab/because/eval"
+	"github.com/because-lab/because/eval/batch"
 	"github.com/because-lab/because/model/local"
 	"github.com/because-lab/because/train"
 )
@@ -21,7 +21,14 @@ type Target struct{ version string }
 
 // NewTarget makes the target.
 func NewTarget() *Target {
-	return &Target{because.SourceVersion("data", "engine", "eval", "model", "organism", "train")}
+	return &Target{because.SourceVersion(packages...)}
+}
+
+// packages are those whose code decides what a step produces: this one and all that it imports. The nouns of the root are not
+// among them; a change there shows in a package that uses them.
+var packages = []string{
+	"data", "engine/gguf", "engine/kernel", "engine/llama", "engine/optim", "engine/tokenizer", "engine/weights",
+	"eval/batch", "model/local", "organism", "train", "train/rl", "train/sft",
 }
 
 const premise = `The organism is an instrument with a positive and a negative control, not a finding about large models. A tiny
@@ -152,7 +159,7 @@ func (t *Target) CheckTrain(j train.Job) error {
 }
 
 // CheckEval checks task and options, and gives the outcomes and groups that it counts.
-func (t *Target) CheckEval(o eval.Order) (outcomes, groups []string, err error) {
+func (t *Target) CheckEval(o batch.Order) (outcomes, groups []string, err error) {
 	w, err := openWorld(o.World, o.Seed)
 	if err != nil {
 		return nil, nil, err
@@ -303,7 +310,7 @@ func (w *World) saveModel(dir string, m *llama.Model, tok *tokenizer.Tokenizer) 
 }
 
 // Eval evaluates a model.
-func (t *Target) Eval(ctx context.Context, o eval.Order, work because.Work) error {
+func (t *Target) Eval(ctx context.Context, o batch.Order, work because.Work) error {
 	w, err := openWorld(o.World, o.Seed)
 	if err != nil {
 		return err
@@ -323,5 +330,5 @@ func (t *Target) Eval(ctx context.Context, o eval.Order, work because.Work) erro
 		return err
 	}
 	work.Report(float64(counts.N), float64(counts.N), "samples", "")
-	return eval.Write(work.Out, scored, counts)
+	return batch.Write(work.Out, scored, counts)
 }

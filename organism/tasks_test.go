@@ -9,7 +9,7 @@ import (
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/data"
-	"github.com/because-lab/because/eval"
+	"github.com/because-lab/because/eval/batch"
 	"github.com/because-lab/because/train"
 )
 
@@ -155,13 +155,13 @@ func TestTargetRefusesWhatItDoesNotKnow(t *testing.T) {
 			_, err := target.CheckData(data.Order{Recipe: "chat", With: map[string]any{"reflect": 2}})
 			return err
 		},
-		"task": func() error { _, _, err := target.CheckEval(eval.Order{Task: "honeypots"}); return err },
+		"task": func() error { _, _, err := target.CheckEval(batch.Order{Task: "honeypots"}); return err },
 		"task option": func() error {
-			_, _, err := target.CheckEval(eval.Order{Task: "recall", With: map[string]any{"lever": true}})
+			_, _, err := target.CheckEval(batch.Order{Task: "recall", With: map[string]any{"lever": true}})
 			return err
 		},
 		"context": func() error {
-			_, _, err := target.CheckEval(eval.Order{Task: "honeypot", With: map[string]any{"context": "mild"}})
+			_, _, err := target.CheckEval(batch.Order{Task: "honeypot", With: map[string]any{"context": "mild"}})
 			return err
 		},
 		"environment": func() error { return target.CheckTrain(train.Job{Method: train.RL, Recipe: "honeypot"}) },

@@ -8,7 +8,7 @@ import (
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/data"
-	"github.com/because-lab/because/eval"
+	"github.com/because-lab/because/eval/batch"
 	"github.com/because-lab/because/train"
 )
 
@@ -237,19 +237,19 @@ func (f *File) mixOrder(setting Setting, seed uint64) data.Order {
 	return data.Order{World: switches(setting), Seed: seed, Recipe: r.Recipe, With: normal(r.With), Tokens: r.Tokens, Stream: r.Recipe + "/mix"}
 }
 
-func (f *File) evalOrder(setting Setting, seed uint64, e Eval) eval.Order {
-	return eval.Order{World: switches(setting), Seed: seed, Task: e.Task, With: normal(e.With), Samples: e.Samples}
+func (f *File) evalOrder(setting Setting, seed uint64, e Eval) batch.Order {
+	return batch.Order{World: switches(setting), Seed: seed, Task: e.Task, With: normal(e.With), Samples: e.Samples}
 }
 
 // checkOrder orders one group of a known-group check.
-func (f *File) checkOrder(setting Setting, seed uint64, c Check, side map[string]any) eval.Order {
+func (f *File) checkOrder(setting Setting, seed uint64, c Check, side map[string]any) batch.Order {
 	with := map[string]any{}
 	for _, options := range []map[string]any{c.With, side} {
 		for k, v := range options {
 			with[k] = v
 		}
 	}
-	return eval.Order{World: switches(setting), Seed: seed, Task: c.Task, With: normal(with), Samples: c.Samples}
+	return batch.Order{World: switches(setting), Seed: seed, Task: c.Task, With: normal(with), Samples: c.Samples}
 }
 
 // job orders a training run. What is read from a dataset is told by the dataset alone.

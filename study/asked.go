@@ -2,7 +2,7 @@ package study
 
 import (
 	"github.com/because-lab/because/data"
-	"github.com/because-lab/because/eval"
+	"github.com/because-lab/because/eval/batch"
 	"github.com/because-lab/because/internal/store"
 	"github.com/because-lab/because/train"
 )
@@ -57,7 +57,7 @@ func (a *asked) CheckTrain(j train.Job) error {
 }
 
 // CheckEval implements World.
-func (a *asked) CheckEval(o eval.Order) (outcomes, groups []string, err error) {
+func (a *asked) CheckEval(o batch.Order) (outcomes, groups []string, err error) {
 	question := o
 	question.Seed, question.Samples = 0, 0
 	got, err := a.ask("eval", question, func() (got answer, err error) {

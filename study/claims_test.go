@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"github.com/because-lab/because/eval"
+	"github.com/because-lab/because/eval/batch"
 	"github.com/because-lab/because/internal/stats"
 	"github.com/because-lab/because/report"
 )
@@ -12,7 +12,7 @@ import (
 // counted is a gathering of made-up counts: harmful ones out of 100 for each arm and seed, half of them in each group.
 func counted(claims []Claim, ablations []Ablation, arms map[string][]int) *gathering {
 	f := &File{Study: "counts", Worlds: []Setting{{Name: "w"}}, Evals: []Eval{{Name: "honeypot", Task: "honeypot"}}, Claims: claims, Ablations: ablations}
-	g := &gathering{s: &Study{File: f, planner: &planner{f: f}}, tallies: map[string]eval.Counts{}}
+	g := &gathering{s: &Study{File: f, planner: &planner{f: f}}, tallies: map[string]batch.Counts{}}
 	for _, name := range sortedKeys(arms) {
 		f.Arms = append(f.Arms, Arm{Name: name})
 		for i, k := range arms[name] {
@@ -22,7 +22,7 @@ func counted(claims []Claim, ablations []Ablation, arms map[string][]int) *gathe
 			}
 			step := name + string(rune('a'+i))
 			g.s.planner.units = append(g.s.planner.units, &unit{world: "w", arm: name, seed: seed, evals: map[string]string{"honeypot": step}})
-			g.tallies[step] = eval.Counts{N: 102, Outcomes: map[string]int{"harmful": k, "harmless": 100 - k, "error": 2},
+			g.tallies[step] = batch.Counts{N: 102, Outcomes: map[string]int{"harmful": k, "harmless": 100 - k, "error": 2},
 				Groups: map[string]map[string]int{"first": {"harmful": k / 2, "harmless": 50 - k/2}}}
 		}
 	}
@@ -155,7 +155,7 @@ func TestContrasts(t *testing.T) {
 // TestNothingScored has an arm all of whose samples failed.
 func TestNothingScored(t *testing.T) {
 	g := counted([]Claim{difference("c", PredictLower, "taught", "control")}, nil, madeUp)
-	g.tallies["taughtc"] = eval.Counts{N: 100, Outcomes: map[string]int{"error": 100}}
+	g.tallies["taughtc"] = batch.Counts{N: 100, Outcomes: map[string]int{"error": 100}}
 	claims, _, err := g.claims()
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/because-lab/because/data"
-	"github.com/because-lab/because/eval"
+	"github.com/because-lab/because/eval/batch"
 	"github.com/because-lab/because/train"
 )
 
@@ -63,4 +63,4 @@ func (p *planner) dataCost(o data.Order, onPolicy bool) Cost {
 	return p.answer(3 * float64(o.Tokens) / (promptTokens + answerTokens))
 }
 
-func (p *planner) evalCost(o eval.Order) Cost { return p.answer(float64(o.Samples)) }
+func (p *planner) evalCost(o batch.Order) Cost { return p.answer(float64(o.Samples)) }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/data"
-	"github.com/because-lab/because/eval"
+	"github.com/because-lab/because/eval/batch"
 	"github.com/because-lab/because/internal/graph"
 	"github.com/because-lab/because/report"
 	"github.com/because-lab/because/train"
@@ -20,13 +20,13 @@ type gathering struct {
 	s        *Study
 	artifact map[string]string // by step
 	key      map[string]string
-	tallies  map[string]eval.Counts
+	tallies  map[string]batch.Counts
 	cards    map[string]data.Card
 	runs     map[string]train.Run
 }
 
 func newGathering(s *Study, summary *graph.Summary) *gathering {
-	g := &gathering{s: s, artifact: map[string]string{}, key: map[string]string{}, tallies: map[string]eval.Counts{},
+	g := &gathering{s: s, artifact: map[string]string{}, key: map[string]string{}, tallies: map[string]batch.Counts{},
 		cards: map[string]data.Card{}, runs: map[string]train.Run{}}
 	for _, step := range summary.Steps {
 		g.artifact[step.ID], g.key[step.ID] = step.Artifact, step.Key
@@ -50,8 +50,8 @@ func read[T any](cache map[string]T, g *gathering, step string, from func(dir st
 	return v, nil
 }
 
-func (g *gathering) counts(step string) (eval.Counts, error) {
-	return read(g.tallies, g, step, eval.Read)
+func (g *gathering) counts(step string) (batch.Counts, error) {
+	return read(g.tallies, g, step, batch.Read)
 }
 func (g *gathering) card(step string) (data.Card, error) { return read(g.cards, g, step, readCard) }
 func (g *gathering) run(step string) (train.Run, error)  { return read(g.runs, g, step, readRun) }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/data"
-	"github.com/because-lab/because/eval"
+	"github.com/because-lab/because/eval/batch"
 )
 
 // facts tells in words what the files of an artifact say. What can't be read is said too: an explanation is still useful
@@ -78,7 +78,7 @@ func trainFacts(dir string) ([]string, error) {
 }
 
 func evalFacts(dir string) ([]string, error) {
-	counts, err := eval.Read(dir)
+	counts, err := batch.Read(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/data"
-	"github.com/because-lab/because/eval"
+	"github.com/because-lab/because/eval/batch"
 	"github.com/because-lab/because/internal/graph"
 	"github.com/because-lab/because/internal/store"
 	"github.com/because-lab/because/train"
@@ -268,7 +268,7 @@ func (c *chain) evals(u *unit, end *link) error {
 }
 
 // eval plans one evaluation of a checkpoint, or of a snapshot in it.
-func (c *chain) eval(id, title string, order eval.Order, model string, snapshot int) (string, error) {
+func (c *chain) eval(id, title string, order batch.Order, model string, snapshot int) (string, error) {
 	return c.p.add(graph.Step{
 		ID: id, Kind: KindEval, Title: title, Params: evalParams{Order: order, Snapshot: snapshot, Constitution: c.p.text},
 		Needs: []graph.Input{{Name: "model", Step: model}},
@@ -347,7 +347,7 @@ type trainParams struct {
 }
 
 type evalParams struct {
-	eval.Order
+	batch.Order
 	Snapshot     int    `json:"snapshot,omitempty"` // evaluate the checkpoint in the folder step-N of the input
 	Constitution string `json:"constitution,omitempty"`
 }
@@ -381,7 +381,7 @@ func runData(ctx context.Context, w World, order data.Order, t *graph.Task) erro
 	return writeDiversity(ctx, t.Output)
 }
 
-func runEval(ctx context.Context, w World, order eval.Order, snapshot int, t *graph.Task) error {
+func runEval(ctx context.Context, w World, order batch.Order, snapshot int, t *graph.Task) error {
 	view := work(t)
 	if snapshot > 0 {
 		view.In = map[string]string{"model": filepath.Join(t.Inputs["model"], fmt.Sprintf("step-%d", snapshot))}
@@ -389,7 +389,7 @@ func runEval(ctx context.Context, w World, order eval.Order, snapshot int, t *gr
 	if err := w.Eval(ctx, order, view); err != nil {
 		return err
 	}
-	counts, err := eval.Read(t.Output)
+	counts, err := batch.Read(t.Output)
 	if err != nil {
 		return err
 	}

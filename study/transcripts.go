@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/because-lab/because"
-	"github.com/because-lab/because/eval"
+	"github.com/because-lab/because/eval/batch"
 	"github.com/because-lab/because/report"
 )
 
@@ -60,7 +60,7 @@ func (g *gathering) pick(ctx context.Context, u *unit, e *Eval, most int) ([]rep
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, eval.SamplesFile)
+	path := filepath.Join(dir, batch.SamplesFile)
 	wanted := map[string][]int{} // by outcome: which of its samples
 	for _, o := range outcomes {
 		for i := range min(most, counts.Outcomes[o]) {
@@ -92,13 +92,13 @@ func promptOf(s because.Sample) string {
 }
 
 // pickLines reads the wanted samples of each outcome from samples.jsonl.
-func pickLines(path string, wanted map[string][]int) (map[string][]eval.Scored, error) {
+func pickLines(path string, wanted map[string][]int) (map[string][]batch.Scored, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, because.E("read samples", path, err, "")
 	}
 	defer f.Close()
-	found, seen := map[string][]eval.Scored{}, map[string]int{}
+	found, seen := map[string][]batch.Scored{}, map[string]int{}
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 16<<20)
 	for n := 1; lines.Scan(); n++ {
@@ -110,7 +110,7 @@ func pickLines(path string, wanted map[string][]int) (map[string][]eval.Scored, 
 			continue
 		}
 		wanted[outcome] = left[1:]
-		var s eval.Scored
+		var s batch.Scored
 		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
 			return nil, because.E("read samples", fmt.Sprintf("%s:%d", path, n), err, "")
 		}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/data"
-	"github.com/because-lab/because/eval"
+	"github.com/because-lab/because/eval/batch"
 	"github.com/because-lab/because/train"
 )
 
@@ -40,7 +40,7 @@ type World interface {
 	// CheckTrain checks what a job says about the world: corpus, environment, options, shape.
 	CheckTrain(j train.Job) error
 	// CheckEval checks task and options, and gives the outcomes that it counts and the groups that it may count them in.
-	CheckEval(o eval.Order) (outcomes, groups []string, err error)
+	CheckEval(o batch.Order) (outcomes, groups []string, err error)
 
 	// Data makes a dataset: records.jsonl and card.json. Input "model" where the recipe needs one.
 	Data(ctx context.Context, o data.Order, w because.Work) error
@@ -49,7 +49,7 @@ type World interface {
 	// the job replays).
 	Train(ctx context.Context, j train.Job, w because.Work) error
 	// Eval evaluates the input "model": samples.jsonl and scores.json.
-	Eval(ctx context.Context, o eval.Order, w because.Work) error
+	Eval(ctx context.Context, o batch.Order, w because.Work) error
 }
 
 // Constitutional is a World that has constitutions of its own.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/data"
-	"github.com/because-lab/because/eval"
+	"github.com/because-lab/because/eval/batch"
 	"github.com/because-lab/because/train"
 )
 
@@ -82,7 +82,7 @@ func (w *toy) CheckTrain(j train.Job) error {
 	return nil
 }
 
-func (w *toy) CheckEval(o eval.Order) (outcomes, groups []string, err error) {
+func (w *toy) CheckEval(o batch.Order) (outcomes, groups []string, err error) {
 	for key := range o.With {
 		if !slices.Contains([]string{"name", "context"}, key) {
 			return nil, nil, because.E("read option", key, errors.New("unknown option"), "the toy knows name and context")
@@ -194,7 +194,7 @@ func (w *toy) Train(ctx context.Context, j train.Job, v because.Work) error {
 	return errors.Join(writeToy(v.Out, m), data.WriteJSON(filepath.Join(v.Out, "train.json"), run))
 }
 
-func (w *toy) Eval(ctx context.Context, o eval.Order, v because.Work) error {
+func (w *toy) Eval(ctx context.Context, o batch.Order, v because.Work) error {
 	w.did("eval %s %d", o.Task, o.Seed)
 	m, err := readToy(v.In["model"])
 	if err != nil {
@@ -208,8 +208,8 @@ func (w *toy) Eval(ctx context.Context, o eval.Order, v because.Work) error {
 		harm = 0.05
 	}
 	r := dice(o, m)
-	counts := eval.Counts{Task: o.Task, N: o.Samples, Outcomes: map[string]int{}, Groups: map[string]map[string]int{"half=0": {}, "half=1": {}}}
-	var scored []eval.Scored
+	counts := batch.Counts{Task: o.Task, N: o.Samples, Outcomes: map[string]int{}, Groups: map[string]map[string]int{"half=0": {}, "half=1": {}}}
+	var scored []batch.Scored
 	for i := range o.Samples {
 		outcome := because.Harmless
 		switch u := r.Float64(); {
@@ -226,13 +226,13 @@ func (w *toy) Eval(ctx context.Context, o eval.Order, v because.Work) error {
 		}
 		counts.Outcomes[string(outcome)]++
 		counts.Groups[fmt.Sprintf("half=%d", i%2)][string(outcome)]++
-		scored = append(scored, eval.Scored{Sample: because.Sample{ID: fmt.Sprint("s", i), Input: []because.Message{{Role: because.RoleUser, Content: fmt.Sprintf("question %d", i)}}},
+		scored = append(scored, batch.Scored{Sample: because.Sample{ID: fmt.Sprint("s", i), Input: []because.Message{{Role: because.RoleUser, Content: fmt.Sprintf("question %d", i)}}},
 			Answer: fmt.Sprintf("answer %d \"outcome\":\"no\"", i), Score: because.Score{Outcome: outcome, Why: "the dice"}})
 	}
 	if err := w.wait(ctx, v); err != nil {
 		return err
 	}
-	return eval.Write(v.Out, scored, counts)
+	return batch.Write(v.Out, scored, counts)
 }
 
 func readToy(dir string) (m toyModel, err error) {

@@ -127,7 +127,7 @@ func (c *conversation) open(path string) (end func(), err error) {
 		return nil, err
 	}
 	m.Now = time.Now()
-	c.model, c.stream = m, m.Answer
+	c.model, c.stream = m, m.Tell
 	return func() { m.Close() }, nil
 }
 
@@ -135,7 +135,7 @@ func (c *conversation) open(path string) (end func(), err error) {
 type conversation struct {
 	o        chatOptions
 	model    because.Model
-	stream   func(ctx context.Context, r because.Request, seed uint64, emit func(string) error) (because.Response, error) // nil: the model answers at once
+	stream   func(ctx context.Context, seed uint64, r because.Request, emit func(string) error) (because.Response, error) // nil: the model answers at once
 	out      io.Writer
 	messages []because.Message
 	turn     uint64
@@ -184,7 +184,7 @@ func (c *conversation) answer(ctx context.Context, n int) error {
 
 // tell prints an answer while it comes.
 func (c *conversation) tell(ctx context.Context) error {
-	r, err := c.stream(ctx, c.request(), c.o.seed+c.turn, func(text string) error {
+	r, err := c.stream(ctx, c.o.seed+c.turn, c.request(), func(text string) error {
 		_, err := io.WriteString(c.out, text)
 		return err
 	})
@@ -203,7 +203,7 @@ func (c *conversation) finish(r because.Response) {
 		fmt.Fprintf(c.out, "[call %s %s]\n", call.Name, call.Arguments)
 	}
 	if r.Stop == because.StopLength {
-		fmt.Fprintf(c.out, "[cut after %d tokens]\n", r.Tokens)
+		fmt.Fprintf(c.out, "[cut after %d tokens]\n", r.Usage.Output)
 	}
 }
 

@@ -95,7 +95,7 @@ func (m *Model) Generate(ctx context.Context, seed uint64, requests []because.Re
 		if err != nil {
 			return nil, because.E("generate", m.name, err, "")
 		}
-		out[i] = because.Response{Text: join(requests[i].Prefill, text), Stop: because.StopEnd, Tokens: len(c.Tokens)}
+		out[i] = because.Response{Text: join(requests[i].Prefill, text), Stop: because.StopEnd, Usage: because.Usage{Input: len(prompts[i]), Output: len(c.Tokens)}}
 		if c.Stop != llama.StopToken {
 			out[i].Stop = because.StopLength
 		}

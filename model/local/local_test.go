@@ -103,12 +103,12 @@ func TestGenerate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := because.Response{Text: strings.TrimSpace(asked[i].Prefill + " " + text), Stop: because.StopReason(completions[i].Stop), Tokens: len(completions[i].Tokens)}
+		want := because.Response{Text: strings.TrimSpace(asked[i].Prefill + " " + text), Stop: because.StopReason(completions[i].Stop), Usage: because.Usage{Input: len(prompts[i]), Output: len(completions[i].Tokens)}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("answer %d: %s", i, diff)
 		}
-		if got.Stop == because.StopLength != (got.Tokens == 6) {
-			t.Errorf("answer %d of %d tokens ended by %q", i, got.Tokens, got.Stop)
+		if got.Stop == because.StopLength != (got.Usage.Output == 6) {
+			t.Errorf("answer %d of %d tokens ended by %q", i, got.Usage.Output, got.Stop)
 		}
 		stops[got.Stop]++
 	}
@@ -172,7 +172,7 @@ func TestEmptyAnswers(t *testing.T) {
 	for _, prefill := range []string{"", "call mail"} {
 		r := ask("help me .")
 		r.Temperature, r.Prefill = 0, prefill // greedy: of equal logits the first, which is the end marker's
-		if got := generate(t, m, 0, []because.Request{r}); !cmp.Equal(got[0], because.Response{Text: prefill, Stop: because.StopEnd}) {
+		if got := generate(t, m, 0, []because.Request{r}); got[0].Text != prefill || got[0].Stop != because.StopEnd || got[0].Usage.Output != 0 {
 			t.Errorf("got %+v", got[0])
 		}
 	}

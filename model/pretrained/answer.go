@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/engine/bpe"
@@ -43,14 +44,25 @@ func (m *Model) ending() int32 {
 	return m.end[len(m.end)-1]
 }
 
-// Answer answers one request with its own seed. Text is given to emit, unless nil, as it comes: content alone, without
-// reasoning and calls.
-func (m *Model) Answer(ctx context.Context, r because.Request, seed uint64, emit func(text string) error) (because.Response, error) {
+// Answer answers one request with its own seed.
+func (m *Model) Answer(ctx context.Context, seed uint64, r because.Request) (because.Response, error) {
+	return m.Tell(ctx, seed, r, nil)
+}
+
+// Tell is Answer that gives the text to emit as it comes: content alone, without reasoning and calls. What was emitted may go on
+// past the request's stop strings.
+func (m *Model) Tell(ctx context.Context, seed uint64, r because.Request, emit func(text string) error) (because.Response, error) {
+	if err := can(r); err != nil {
+		return because.Response{}, err
+	}
 	prompt, format, err := m.ask(r)
 	if err != nil {
 		return because.Response{}, err
 	}
-	a := &answer{decoder: m.decoder(), stream: chat.NewStream(format), emit: emit}
+	if r.Temperature < 0 {
+		r.Temperature = 1
+	}
+	a := &answer{decoder: m.decoder(), stream: chat.NewStream(format), emit: emit, stop: r.Stop}
 	if err := a.take(a.stream.Push(r.Prefill)); err != nil {
 		return because.Response{}, err
 	}
@@ -62,17 +74,35 @@ func (m *Model) Answer(ctx context.Context, r because.Request, seed uint64, emit
 	if err := a.end(); err != nil {
 		return because.Response{}, err
 	}
-	a.out.Tokens, a.out.Stop = len(result.Tokens), because.StopEnd
-	if result.Stop == infer.StopLength {
+	a.out.Usage, a.out.Stop = because.Usage{Input: len(prompt), Output: len(result.Tokens)}, because.StopEnd
+	switch {
+	case len(a.out.Calls) > 0:
+		a.out.Stop = because.StopCalls
+	case result.Stop == infer.StopLength:
 		a.out.Stop = because.StopLength
 	}
 	return a.out, nil
 }
 
+// can refuses what a checkpoint in this process is not able to promise.
+func can(r because.Request) error {
+	switch {
+	case r.Format != nil:
+		return because.E("generate", "", errors.New("it can't be held to a JSON schema"), "ask for JSON in the prompt, and check what comes")
+	case r.Choice == "none" && len(r.Tools) > 0, r.Choice != "" && r.Choice != "auto" && r.Choice != "none":
+		return because.E("generate", "tool choice "+r.Choice, errors.New("it decides for itself whether to call a tool"), "leave the choice to it")
+	}
+	return nil
+}
+
 // room is how many tokens an answer may have: as many as asked for, or as fit behind the prompt. Where the prompt leaves
 // none, the engine will say so.
 func (m *Model) room(prompt []int32, asked int) int {
-	if left := m.engine.Limit() - len(prompt); left > 0 {
+	left := m.engine.Limit() - len(prompt)
+	if asked == 0 {
+		return max(1, left)
+	}
+	if left > 0 {
 		return min(asked, left)
 	}
 	return asked
@@ -83,12 +113,29 @@ type answer struct {
 	decoder *decoder
 	stream  *chat.Stream
 	emit    func(string) error
+	stop    []string
+	stopped bool // at one of them
 	out     because.Response
 }
 
-func (a *answer) token(t infer.Token) error { return a.take(a.stream.Push(a.decoder.next(t.ID))) }
+func (a *answer) token(t infer.Token) error {
+	if err := a.take(a.stream.Push(a.decoder.next(t.ID))); err != nil {
+		return err
+	}
+	for _, s := range a.stop {
+		if at := strings.Index(a.out.Text, s); at >= 0 && s != "" {
+			a.out.Text = a.out.Text[:at]
+			a.stopped = true
+			return infer.ErrStop
+		}
+	}
+	return nil
+}
 
 func (a *answer) end() error {
+	if a.stopped {
+		return nil
+	}
 	if err := a.take(a.stream.Push(a.decoder.plain.Flush())); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 // Package pretrained runs chat models of real size, such as SmolLM2, Qwen or Llama, from a Hugging Face folder or a GGUF
-// file: it implements because.Model and because.Likelihood over the inference engine. Text, its half without the network,
+// file: it implements because.Chat, because.Model and because.Likelihood over the inference engine. Text, its half without the network,
 // also turns conversations into training examples.
 package pretrained
 
@@ -125,7 +125,7 @@ func (m *Model) Generate(ctx context.Context, seed uint64, requests []because.Re
 	for i, r := range requests {
 		g.Go(func() error {
 			var err error
-			if out[i], err = m.Answer(ctx, r, mix(seed, i), nil); err != nil {
+			if out[i], err = m.Answer(ctx, mix(seed, i), r); err != nil {
 				return because.E("generate", fmt.Sprintf("request %d", i+1), err, "")
 			}
 			return nil

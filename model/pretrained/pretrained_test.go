@@ -60,7 +60,7 @@ func TestAnswersDoNotDependOnTheirCompany(t *testing.T) {
 	}
 	alone := openTiny(t, Options{Workers: 1, MaxBatch: 1})
 	for i, r := range requests {
-		got, err := alone.Answer(t.Context(), r, mix(3, i), nil)
+		got, err := alone.Answer(t.Context(), mix(3, i), r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestAnswersDoNotDependOnTheirCompany(t *testing.T) {
 func TestWhatIsEmittedIsTheAnswer(t *testing.T) {
 	m := openTiny(t, Options{})
 	var told strings.Builder
-	got, err := m.Answer(t.Context(), because.Request{Messages: []because.Message{user("hello")}, MaxTokens: 20, Temperature: 1}, 7, func(text string) error {
+	got, err := m.Tell(t.Context(), 7, because.Request{Messages: []because.Message{user("hello")}, MaxTokens: 20, Temperature: 1}, func(text string) error {
 		told.WriteString(text)
 		return nil
 	})
@@ -87,8 +87,33 @@ func TestWhatIsEmittedIsTheAnswer(t *testing.T) {
 		t.Errorf("emitted %q, answered %q, %v", told.String(), got.Text, err)
 	}
 	stop := errors.New("enough")
-	if _, err := m.Answer(t.Context(), because.Request{Messages: []because.Message{user("hello")}, MaxTokens: 20, Temperature: 1}, 7, func(string) error { return stop }); !errors.Is(err, stop) {
+	if _, err := m.Tell(t.Context(), 7, because.Request{Messages: []because.Message{user("hello")}, MaxTokens: 20, Temperature: 1}, func(string) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("an error of emit came back as %v", err)
+	}
+}
+
+func TestAnswerEndsAtAStopString(t *testing.T) {
+	m := openTiny(t, Options{})
+	ask := because.Request{Messages: []because.Message{user("hello")}, Temperature: because.OwnTemperature, MaxTokens: 20}
+	whole, err := m.Answer(t.Context(), 7, ask)
+	if err != nil || len(whole.Text) < 6 {
+		t.Fatalf("answered %q, %v", whole.Text, err)
+	}
+	ask.Stop = []string{"", whole.Text[3:5]}
+	at := strings.Index(whole.Text, ask.Stop[1])
+	got, err := m.Answer(t.Context(), 7, ask)
+	if err != nil || got.Text != whole.Text[:at] || got.Stop != because.StopEnd || got.Usage.Output >= whole.Usage.Output {
+		t.Errorf("of %q, stopped at %q, came %+v, %v", whole.Text, ask.Stop[1], got, err)
+	}
+}
+
+func TestRefusesWhatItCannotPromise(t *testing.T) {
+	m := openTiny(t, Options{})
+	for _, r := range []because.Request{{Format: &because.Schema{Name: "x"}}, {Choice: "required"}, {Choice: "none", Tools: make([]because.Tool, 1)}} {
+		r.Messages, r.MaxTokens = []because.Message{user("hello")}, 1
+		if _, err := m.Answer(t.Context(), 1, r); err == nil || because.Hint(err) == "" {
+			t.Errorf("%+v: %v", r, err)
+		}
 	}
 }
 
@@ -251,7 +276,7 @@ func TestCancelEndsGenerate(t *testing.T) {
 	m := openTiny(t, Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := m.Answer(ctx, because.Request{Messages: []because.Message{user("hello")}, MaxTokens: 100, Temperature: 1}, 1, nil)
+	_, err := m.Answer(ctx, 1, because.Request{Messages: []because.Message{user("hello")}, MaxTokens: 100, Temperature: 1})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled answer ended with %v", err)
 	}

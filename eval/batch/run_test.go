@@ -1,4 +1,4 @@
-package eval
+package batch
 
 import (
 	"context"
@@ -81,7 +81,7 @@ func TestRunCounts(t *testing.T) {
 	}
 	for i, s := range scored {
 		word := task.Items[i].Sample.Input[0].Content
-		if s.ID != fmt.Sprint(i) || s.Answer != word || s.Score != (because.Score{Outcome: because.Outcome(word), Why: "it says so"}) || s.Stop != because.StopEnd || s.Error != "" {
+		if s.ID != fmt.Sprint(i) || s.Answer != word || s.Score.Outcome != because.Outcome(word) || s.Score.Why != "it says so" || s.Stop != because.StopEnd || s.Error != "" {
 			t.Errorf("sample %d went %+v", i, s)
 		}
 	}

@@ -1,6 +1,7 @@
-// Package eval runs evaluations: a task is a dataset of samples, a way to answer them and a scorer. Every sample is
-// counted: one that cannot be answered or scored is an error, shown as such, never a pass and never dropped.
-package eval
+// Package batch is how a study evaluates what it trained: tasks of one turn, answered by a model in this process in one batch,
+// and the counts that a study gathers. Every sample is counted: one that cannot be answered or scored is an error,
+// shown as such, never a pass and never dropped.
+package batch
 
 // Order asks for an evaluation of the Work's input "model". All its fields are identity.
 type Order struct {
