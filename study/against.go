@@ -9,6 +9,7 @@ import (
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/data"
 	"github.com/because-lab/because/eval/batch"
+	"github.com/because-lab/because/internal/input"
 	"github.com/because-lab/because/train"
 )
 
@@ -182,7 +183,7 @@ func (f *File) checkGroups(w World) error {
 				return f.located(path, c.Task, c.With, err)
 			}
 			if !slices.Contains(outcomes, c.outcome()) {
-				return f.bad(path+".outcome", didYouMean(c.outcome(), outcomes), "task %s has no outcome %q", c.Task, c.outcome())
+				return f.bad(path+".outcome", input.DidYouMean(c.outcome(), outcomes), "task %s has no outcome %q", c.Task, c.outcome())
 			}
 		}
 	}
@@ -211,10 +212,10 @@ func (f *File) checkCounted(w World, path string, c Claim) error {
 			return because.E(opRead, f.Place(path), err, because.Hint(err))
 		}
 		if !slices.Contains(outcomes, full.Outcome) {
-			return f.bad(at("outcome", t.Outcome), didYouMean(full.Outcome, outcomes), "eval %s has no outcome %q", full.Eval, full.Outcome)
+			return f.bad(at("outcome", t.Outcome), input.DidYouMean(full.Outcome, outcomes), "eval %s has no outcome %q", full.Eval, full.Outcome)
 		}
 		if full.Group != "" && !slices.Contains(groups, full.Group) {
-			return f.bad(at("group", t.Group), didYouMean(full.Group, groups), "eval %s has no group %q", full.Eval, full.Group)
+			return f.bad(at("group", t.Group), input.DidYouMean(full.Group, groups), "eval %s has no group %q", full.Eval, full.Group)
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/because-lab/because"
+	"github.com/because-lab/because/internal/input"
 )
 
 // Check reports the first thing that is wrong with the study by itself: what is missing, out of range, given twice or
@@ -74,7 +75,7 @@ func (f *File) checkRefs(path, what string, refs, known []string) error {
 
 func (f *File) checkRef(path, what, ref string, known []string) error {
 	if !slices.Contains(known, ref) {
-		return f.bad(path, didYouMean(ref, known), "no %s is named %q", what, ref)
+		return f.bad(path, input.DidYouMean(ref, known), "no %s is named %q", what, ref)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/because-lab/because/internal/input"
 )
 
 // Bounds on a study file, so that a small file with nested aliases can't exhaust memory.
@@ -146,7 +148,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string, depth in
 	for _, e := range list {
 		field, known := fields[e.name]
 		if !known {
-			return faultf(e.key, e.path, didYouMean(e.name, names), "unknown key")
+			return faultf(e.key, e.path, input.DidYouMean(e.name, names), "unknown key")
 		}
 		if err := d.value(e.value, field, e.path, depth+1); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/because-lab/because/internal/input"
 	"github.com/because-lab/because/train"
 )
 
@@ -187,7 +188,7 @@ func (f *File) checkRanges(path string, m train.Method, s *Settings) error {
 		}
 	}
 	if known := []string{"cosine", "linear", "constant"}; !slices.Contains(known, s.Schedule) {
-		return f.bad(at("schedule"), didYouMean(s.Schedule, known), "no schedule is named %q", s.Schedule)
+		return f.bad(at("schedule"), input.DidYouMean(s.Schedule, known), "no schedule is named %q", s.Schedule)
 	}
 	if steps := s.updates(); *s.Warmup > steps {
 		return f.bad(at("warmup"), "", "is %d, more than the %d steps of the stage", *s.Warmup, steps)

@@ -30,12 +30,13 @@ var Layers = []Group{
 	{Layer: 1, Path: "internal/arch", Sealed: true},
 	{Layer: 1, Path: "internal/graph", Sealed: true},
 	{Layer: 1, Path: "internal/hub", Sealed: true},
+	{Layer: 1, Path: "internal/input", Sealed: true},
 	{Layer: 1, Path: "internal/machine", Sealed: true},
 	{Layer: 1, Path: "internal/stats", Sealed: true},
 	{Layer: 1, Path: "internal/store", Sealed: true},
 	{Layer: 1, Path: "internal/ui", Sealed: true},
 
-	{Layer: 2, Path: "model", Ranks: [][]string{{"chat", "local"}, {"pretrained"}, {"pretrained/tinychat"}}},
+	{Layer: 2, Path: "model", Ranks: [][]string{{"."}, {"internal/wire", "modeltest"}, {"anthropic", "chat", "local", "mock", "openai"}, {"pretrained"}, {"pretrained/tinychat"}}},
 	{Layer: 2, Path: "constitution"},
 	{Layer: 2, Path: "scenario"},
 
@@ -43,7 +44,7 @@ var Layers = []Group{
 
 	{Layer: 4, Path: "data"},
 	{Layer: 4, Path: "train"},
-	{Layer: 4, Path: "eval"},
+	{Layer: 4, Path: "eval", Ranks: [][]string{{"batch", "evallog"}, {"."}, {"honeypot", "taskfile", "understanding"}, {"gate"}}},
 	{Layer: 4, Path: "report"},
 
 	{Layer: 5, Path: "organism"},
@@ -65,13 +66,16 @@ type Dependency struct {
 
 // Dependencies are the modules allowed in go.mod. Each builds without cgo and has a permissive licence.
 var Dependencies = []Dependency{
+	{Module: "github.com/klauspost/compress", Why: "Inspect's logs, zstd among them"},
 	{Module: "github.com/spf13/cobra", Why: "the command line"},
 	{Module: "github.com/spf13/pflag", Why: "flags of the command line"},
+	{Module: "github.com/google/jsonschema-go", Why: "answers that must follow a JSON schema"},
 	{Module: "github.com/yuin/goldmark", Why: "Markdown to HTML in reports"},
 	{Module: "go.yaml.in/yaml/v3", Why: "strict study files with line numbers"},
 	{Module: "golang.org/x/sync", Why: "bounded concurrency"},
 	{Module: "golang.org/x/sys", Why: "CPU features, locks, disk space"},
 	{Module: "golang.org/x/text", Why: "Unicode normalization of tokenizers"},
+	{Module: "golang.org/x/time", Why: "rate limits of providers"},
 	{Module: "golang.org/x/term", Why: "size of the terminal"},
 	{Module: "gonum.org/v1/gonum", Why: "distributions for intervals and tests"},
 

@@ -1,4 +1,4 @@
-package study
+package input
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// didYouMean is a hint at the names that could have been meant: the nearest one, else all of them.
-func didYouMean(name string, known []string) string {
+// DidYouMean is a hint at the names that could have been meant: the nearest one, else all of them.
+func DidYouMean(name string, known []string) string {
 	if len(known) == 0 {
 		return ""
 	}
