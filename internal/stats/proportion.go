@@ -19,20 +19,17 @@ func Wilson(k, n int, level float64) (lo, hi float64) {
 	if n == 0 {
 		return 0, 1
 	}
-	z := NormalQuantile(0.5 + mustLevel(level)/2)
-	N, p := float64(n), float64(k)/float64(n)
-	denominator := 1 + z*z/N
-	centre := (p + z*z/(2*N)) / denominator
-	half := z / denominator * math.Sqrt(p*(1-p)/N+z*z/(4*N*N))
+	return score(float64(k)/float64(n), float64(n), mustLevel(level))
+}
+
+// score is Wilson's interval for a rate p seen in n > 0 trials, which need not be a whole number.
+func score(p, n, level float64) (lo, hi float64) {
+	z := NormalQuantile(0.5 + level/2)
+	denominator := 1 + z*z/n
+	centre := (p + z*z/(2*n)) / denominator
+	half := z / denominator * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
 	// The bounds at the ends are exactly 0 and 1; rounding would miss them by an ulp.
-	lo, hi = max(0, centre-half), min(1, centre+half)
-	if k == 0 {
-		lo = 0
-	}
-	if k == n {
-		hi = 1
-	}
-	return lo, hi
+	return min(p, max(0, centre-half)), max(p, min(1, centre+half))
 }
 
 // Newcombe gives the difference k1/n1 - k2/n2 of two independent rates with its hybrid score interval.

@@ -1,9 +1,12 @@
 // Package stats turns counts and per-seed values into estimates, and estimates into verdicts.
 //
 // Seeds are the unit of comparison: scenarios answered by one trained model are clustered, so arms are
-// compared by paired differences per seed and Student's t over seeds. Where a number cannot be had (one
-// seed, no spread) it is NaN and a warning says why; nothing is guessed. Arguments that no data can
-// produce (a negative count, a level of 2) panic.
+// compared by paired differences per seed and Student's t over seeds. A model that is evaluated as it is has
+// no seeds: its samples are the unit, in clusters that go together (Clustered, ClusteredRate, PairedClustered),
+// and what they show is about that model on other samples of the kind.
+//
+// Where a number cannot be had (one seed, no spread) it is NaN and a warning says why; nothing is guessed.
+// Arguments that no data can produce (a negative count, a level of 2) panic.
 package stats
 
 import (

@@ -251,6 +251,15 @@ func TestImpossibleArgumentsPanic(t *testing.T) {
 		"sesoi NaN":      func() { Superiority(Estimate{}, Lower, math.NaN()) },
 		"no direction":   func() { Superiority(Estimate{Seeds: 3}, "", 0.1) },
 		"level of MeanT": func() { MeanT([]float64{1, 2}, 95) },
+		"no cluster":     func() { Clustered([]float64{1, 2}, []string{"a"}, 0.95) },
+		"no cluster of":  func() { ClusteredRate([]float64{1, 0}, nil, 0.95) },
+		"two levels": func() {
+			WelchClustered(Clustered([]float64{1, 2}, alone(2), 0.9), Clustered([]float64{1, 2}, alone(2), 0.95))
+		},
+		"pass@0":         func() { PassAt(3, 1, 0) },
+		"c > n":          func() { PassAt(3, 4, 1) },
+		"negative pairs": func() { McNemar(-1, 2) },
+		"lengths differ": func() { Agree([]string{"a"}, nil, 0.95) },
 	} {
 		func() {
 			defer func() {
