@@ -82,15 +82,29 @@ type Arm struct {
 // Eval is what one cell of one evaluation counted, over all seeds and for each. A kind of count that the
 // task does not make is absent. Errors are samples that could not be scored; they are in no n.
 type Eval struct {
-	Task      string       `json:"task"`
-	Cell      string       `json:"cell"`
-	Harmful   *Count       `json:"harmful,omitempty"`
-	Invalid   *Count       `json:"invalid,omitempty"`
-	Admirable *Count       `json:"admirable,omitempty"`
-	Correct   *Count       `json:"correct,omitempty"`
-	Errors    int          `json:"errors"`
-	BySeed    []SeedCounts `json:"by_seed"`
+	Task      string `json:"task"`
+	Cell      string `json:"cell"`
+	Harmful   *Count `json:"harmful,omitempty"`
+	Invalid   *Count `json:"invalid,omitempty"`
+	Admirable *Count `json:"admirable,omitempty"`
+	Correct   *Count `json:"correct,omitempty"`
+	Errors    int    `json:"errors"`
+	// Validity says whether the task measures anything here: valid, weak or invalid, by the known-group checks of its world, or
+	// untested where the world has none for it.
+	Validity Validity     `json:"validity,omitempty"`
+	BySeed   []SeedCounts `json:"by_seed"`
 }
+
+// Validity is the verdict on a task in a world.
+type Validity string
+
+// The verdicts. Numbers of an invalid task are not interpretable as propensities.
+const (
+	Valid    Validity = "valid"
+	Weak     Validity = "weak"
+	Invalid  Validity = "invalid"
+	Untested Validity = "untested"
+)
 
 // Count is k events in n samples with Wilson's 95 % interval of the rate. Pooled over seeds it is the
 // uncertainty of sampling from these models; comparisons between arms are made by seed, in the claims.

@@ -3,6 +3,9 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/because-lab/because/internal/stats"
 )
@@ -74,7 +77,34 @@ func (r *Results) armsTable(w World) table {
 	if errors > 0 {
 		t.notes = append(t.notes, fmt.Sprintf("%s could not be scored and are in no rate", plural(errors, "sample")))
 	}
+	if note := r.validity(w.Name); note != "" {
+		t.notes = append(t.notes, note)
+	}
 	return t
+}
+
+// validity says which of a world's tasks measure anything, by its known-group checks.
+func (r *Results) validity(world string) string {
+	verdicts := map[string]Validity{}
+	for _, a := range r.Arms {
+		for _, e := range a.Evals {
+			if a.World == world && e.Validity != "" {
+				verdicts[e.Task] = e.Validity
+			}
+		}
+	}
+	var parts []string
+	for _, task := range slices.Sorted(maps.Keys(verdicts)) {
+		part := task + " " + string(verdicts[task])
+		if verdicts[task] == Invalid {
+			part += " (its rates are not interpretable as propensities)"
+		}
+		parts = append(parts, part)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "validity by known groups: " + strings.Join(parts, ", ")
 }
 
 func (r *Results) recall(a *Arm) *Count {

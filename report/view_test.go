@@ -161,7 +161,7 @@ func poison(v reflect.Value) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if name := v.Type().Field(i).Name; name != "Verdict" && name != "Direction" {
+			if name := v.Type().Field(i).Name; name != "Verdict" && name != "Direction" && name != "Validity" {
 				poison(v.Field(i))
 			}
 		}

@@ -82,6 +82,30 @@ func (g *gathering) checks() ([]report.Check, error) {
 	return out, nil
 }
 
+// validity is the verdict on a task in a world: valid where all of its known-group checks there passed, invalid where none or less
+// than half did, weak in between, untested where there are none.
+func (g *gathering) validity(world, task string) report.Validity {
+	passed, n := 0, 0
+	for i, c := range g.s.File.Checks {
+		if c.Task != task || g.tested[i].World != world {
+			continue
+		}
+		n++
+		if g.tested[i].Passed {
+			passed++
+		}
+	}
+	switch {
+	case n == 0:
+		return report.Untested
+	case passed == n:
+		return report.Valid
+	case 2*passed < n:
+		return report.Invalid
+	}
+	return report.Weak
+}
+
 // check passes where the difference is at least the margin and its interval excludes 0.
 func (g *gathering) check(c Check) (report.Check, error) {
 	out := report.Check{Name: c.Name, Title: c.Title, World: g.s.File.worldOr(c.World), HighCell: sideWords(c.High), LowCell: sideWords(c.Low)}

@@ -23,6 +23,7 @@ type gathering struct {
 	tallies  map[string]batch.Counts
 	cards    map[string]data.Card
 	runs     map[string]train.Run
+	tested   []report.Check // the known-group checks, in the order of the file
 }
 
 func newGathering(s *Study, summary *graph.Summary) *gathering {
@@ -111,9 +112,9 @@ func (g *gathering) results(ctx context.Context) (*report.Results, []report.Tran
 	var err error
 	for _, part := range []func() error{
 		func() error { r.Recall, err = g.recall(); return err },
+		func() error { r.Checks, err = g.checks(); g.tested = r.Checks; return err },
 		func() error { r.Arms, err = g.arms(); return err },
 		func() error { r.Claims, r.Ablations, err = g.claims(); return err },
-		func() error { r.Checks, err = g.checks(); return err },
 		func() error { r.Data, r.Contamination, err = g.data(); return err },
 		func() error { transcripts, err = g.transcripts(ctx); return err },
 	} {
@@ -280,7 +281,7 @@ func (f *File) sweepOf(arm string) string {
 // eval pools an eval over seeds.
 func (g *gathering) eval(world string, e *Eval, units []*unit) (report.Eval, error) {
 	cell := g.s.File.cell(e.Name)
-	out := report.Eval{Task: cell.Task, Cell: cell.Cell}
+	out := report.Eval{Task: cell.Task, Cell: cell.Cell, Validity: g.validity(world, e.Task)}
 	outcomes, err := g.counted(world, e)
 	if err != nil {
 		return out, err
