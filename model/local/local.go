@@ -1,4 +1,4 @@
-// Package local runs a checkpoint in this process: it implements because.Model over the Llama engine, and gives the
+// Package local runs a checkpoint in this process: it implements because.Model and because.Chat over the Llama engine, and gives the
 // log-probabilities of answers. Requests are rendered by the checkpoint's template and answered in batches.
 package local
 
@@ -101,6 +101,18 @@ func (m *Model) Generate(ctx context.Context, seed uint64, requests []because.Re
 		}
 	}
 	return out, nil
+}
+
+// Answer answers one request. A negative temperature means 1.
+func (m *Model) Answer(ctx context.Context, seed uint64, r because.Request) (because.Response, error) {
+	if r.Temperature < 0 {
+		r.Temperature = 1
+	}
+	out, err := m.Generate(ctx, seed, []because.Request{r})
+	if err != nil {
+		return because.Response{}, err
+	}
+	return out[0], nil
 }
 
 func join(prefill, text string) string {
