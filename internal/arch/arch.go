@@ -36,7 +36,7 @@ var Layers = []Group{
 	{Layer: 1, Path: "internal/store", Sealed: true},
 	{Layer: 1, Path: "internal/ui", Sealed: true},
 
-	{Layer: 2, Path: "model", Ranks: [][]string{{"."}, {"internal/wire", "modeltest"}, {"anthropic", "chat", "local", "mock", "openai"}, {"pretrained"}, {"pretrained/tinychat"}}},
+	{Layer: 2, Path: "model", Ranks: [][]string{{"."}, {"internal/batch", "internal/wire", "modeltest"}, {"anthropic", "chat", "local", "mock", "mockserver", "openai"}, {"pretrained"}, {"pretrained/tinychat"}}},
 	{Layer: 2, Path: "constitution"},
 	{Layer: 2, Path: "scenario"},
 

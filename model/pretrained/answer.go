@@ -10,6 +10,7 @@ import (
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/engine/bpe"
 	"github.com/because-lab/because/engine/infer"
+	"github.com/because-lab/because/model"
 	"github.com/because-lab/because/model/chat"
 )
 
@@ -68,6 +69,9 @@ func (m *Model) Tell(ctx context.Context, seed uint64, r because.Request, emit f
 	}
 	result, err := m.engine.Generate(ctx, infer.Request{Prompt: prompt, MaxNew: m.room(prompt, r.MaxTokens), Temperature: r.Temperature, TopP: r.TopP,
 		Seed: seed, Stop: m.end}, a.token)
+	if errors.Is(err, infer.ErrTooLong) {
+		err = &model.Error{Kind: model.TooLong, Model: "local", Err: err}
+	}
 	if err != nil {
 		return because.Response{}, err
 	}
@@ -88,9 +92,11 @@ func (m *Model) Tell(ctx context.Context, seed uint64, r because.Request, emit f
 func can(r because.Request) error {
 	switch {
 	case r.Format != nil:
-		return because.E("generate", "", errors.New("it can't be held to a JSON schema"), "ask for JSON in the prompt, and check what comes")
+		return because.E("generate", "", &model.Error{Kind: model.Rejected, Model: "local", Err: errors.New("a checkpoint can't be held to a JSON schema")},
+			"ask for JSON in the prompt, and check what comes")
 	case r.Choice == "none" && len(r.Tools) > 0, r.Choice != "" && r.Choice != "auto" && r.Choice != "none":
-		return because.E("generate", "tool choice "+r.Choice, errors.New("it decides for itself whether to call a tool"), "leave the choice to it")
+		return because.E("generate", "tool choice "+r.Choice, &model.Error{Kind: model.Rejected, Model: "local", Err: errors.New("a checkpoint decides for itself whether to call a tool")},
+			"leave the choice to it")
 	}
 	return nil
 }
