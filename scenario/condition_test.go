@@ -94,3 +94,36 @@ func FuzzParseFilter(f *testing.F) {
 		}
 	})
 }
+
+// Few conditions in each cluster spread the cases over many, and each condition comes equally often in the end.
+func TestCasesOfFewConditionsEach(t *testing.T) {
+	l, err := Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.Family("blackmail")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases, err := f.Cases(Design{N: 216, PerCluster: 9, Seed: 3, Persona: "Astra"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clusters, conditions, ids := map[string]int{}, map[string]int{}, map[string]bool{}
+	for _, c := range cases {
+		clusters[c.Cluster]++
+		conditions[c.Condition.String()]++
+		ids[c.ID] = true
+	}
+	if len(clusters) != 24 || len(conditions) != 108 || len(ids) != 216 {
+		t.Errorf("%d clusters, %d conditions, %d cases", len(clusters), len(conditions), len(ids))
+	}
+	for c, n := range conditions {
+		if n != 2 {
+			t.Errorf("%s comes %d times", c, n)
+		}
+	}
+	if _, err := f.Cases(Design{N: 9*f.Clusters() + 1, PerCluster: 9, Persona: "Astra"}); err == nil {
+		t.Error("more cases than there are")
+	}
+}

@@ -12,11 +12,13 @@ import (
 
 // Design asks for cases of a family.
 type Design struct {
-	Filter  Filter  // the conditions; nil: all 108
-	N       int     // cases; they fill cluster after cluster, each with every condition
-	Seed    uint64  // which wordings and casts go together
-	Persona string  // the name of the trained persona; needed where a condition has persona=trained
-	Variant Variant // empty: Plain
+	Filter Filter // the conditions; nil: all 108
+	N      int    // cases; they fill cluster after cluster
+	// PerCluster is how many conditions a cluster comes under; 0: all. Few in each let few cases come from many clusters.
+	PerCluster int
+	Seed       uint64  // which wordings and casts go together
+	Persona    string  // the name of the trained persona; needed where a condition has persona=trained
+	Variant    Variant // empty: Plain
 }
 
 // slots are the load-bearing items that every family has, by the factor that they depend on. Their wordings vary independently.
@@ -115,9 +117,9 @@ func stream(seed uint64, names ...string) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
-// Cases gives n cases, balanced over the conditions that the filter keeps: every cluster comes under every condition, and its cases
-// differ in the condition alone, so that conditions are compared within clusters. If n is no multiple of the number of
-// conditions, the last cluster has some of them, drawn by the seed.
+// Cases gives n cases, balanced over the conditions that the filter keeps. Every cluster comes under all of them, or under PerCluster
+// of them in turn, and its cases differ in the condition alone, so that conditions are compared within clusters. If n does not fill
+// the last cluster, that has some of its conditions, drawn by the seed.
 func (f *Family) Cases(d Design) ([]Case, error) {
 	conditions := d.Filter.Conditions()
 	fail := func(err error, hint string) ([]Case, error) {
@@ -129,17 +131,23 @@ func (f *Family) Cases(d Design) ([]Case, error) {
 	if len(conditions) == 0 {
 		return fail(fmt.Errorf("the filter keeps no condition"), "")
 	}
-	if most := len(conditions) * f.Clusters(); d.N < 1 || d.N > most {
-		return fail(fmt.Errorf("%d cases of %d conditions", d.N, len(conditions)), fmt.Sprintf("from 1 to %d are possible; sample a case several times for more", most))
+	each := len(conditions)
+	if d.PerCluster > 0 {
+		each = min(each, d.PerCluster)
+	}
+	if most := each * f.Clusters(); d.N < 1 || d.N > most {
+		return fail(fmt.Errorf("%d cases, %d in a cluster", d.N, each), fmt.Sprintf("from 1 to %d are possible; sample a case several times for more", most))
 	}
 	var cases []Case
 	for i := 0; len(cases) < d.N; i++ {
-		order := make([]int, len(conditions))
-		for k := range order {
-			order[k] = k
-		}
-		if d.N-len(cases) < len(conditions) {
-			order = stream(d.Seed, f.Name, "last").Perm(len(conditions))[:d.N-len(cases)]
+		order := d.turn(f.Name, i, each, len(conditions))
+		if left := d.N - len(cases); left < each {
+			perm := stream(d.Seed, f.Name, "last").Perm(each)[:left]
+			last := make([]int, left)
+			for k, at := range perm {
+				last[k] = order[at]
+			}
+			order = last
 		}
 		cl := f.cluster(d.Seed, i)
 		for _, k := range order {
@@ -151,4 +159,21 @@ func (f *Family) Cases(d Design) ([]Case, error) {
 		}
 	}
 	return cases, nil
+}
+
+// turn gives the conditions of the i-th cluster: all of n, or the next few of a shuffled round, so that after some rounds all have come
+// equally often.
+func (d Design) turn(family string, i, each, n int) []int {
+	out := make([]int, each)
+	if each == n {
+		for k := range out {
+			out[k] = k
+		}
+		return out
+	}
+	shuffled := stream(d.Seed, family, "conditions").Perm(n)
+	for k := range out {
+		out[k] = shuffled[(i*each+k)%n]
+	}
+	return out
 }
