@@ -40,6 +40,9 @@ func newRoot(a *app) *cobra.Command {
 	root.AddCommand(
 		newStudy(a),
 		newWhy(a),
+		newEval(a),
+		newLog(a),
+		newJudge(a),
 		newChat(a),
 		newServe(a),
 		newTrain(a),
