@@ -42,7 +42,8 @@ var Layers = []Group{
 
 	{Layer: 3, Path: "judge"},
 
-	{Layer: 4, Path: "data"},
+	{Layer: 4, Path: "data", Ranks: [][]string{{"."}, {"parquet", "prompts", "trl"}, {"columns", "quality"}, {"mix", "pipe"},
+		{"advice", "augment", "conduct", "document", "story"}}},
 	{Layer: 4, Path: "train"},
 	{Layer: 4, Path: "eval", Ranks: [][]string{{"batch", "evallog"}, {"."}, {"honeypot", "taskfile", "understanding"}, {"gate"}}},
 	{Layer: 4, Path: "report"},
