@@ -23,7 +23,7 @@ func (r *run) start() (evallog.Start, error) {
 		args = json.RawMessage("{}")
 	}
 	meta := map[string]any{"seed": r.o.Seed, "dataset_version": t.Dataset.Version}
-	if v := t.view(); len(v.By) > 0 || len(v.Grades) > 0 {
+	if v := r.view(); len(v.By) > 0 || len(v.Grades) > 0 {
 		meta["by"], meta["grades"] = v.By, v.Grades
 	}
 	for k, v := range r.o.Metadata {
@@ -58,9 +58,9 @@ func (r *run) start() (evallog.Start, error) {
 }
 
 // view is how the task's scores are counted.
-func (t *Task) view() View {
-	v := View{By: t.By}
-	for _, s := range t.Scorers {
+func (r *run) view() View {
+	v := View{By: r.task.By, Epochs: r.o.Epochs}
+	for _, s := range r.task.Scorers {
 		if _, ok := s.(grade); ok {
 			v.Grades = append(v.Grades, s.Name())
 		}
@@ -76,7 +76,7 @@ func (r *run) end(ctx context.Context) (*Result, error) {
 	if ctx.Err() != nil {
 		return nil, r.interrupted(evallog.Cancelled, because.ErrInterrupted)
 	}
-	results, err := Gather(r.log.Summaries(), r.task.view())
+	results, err := Gather(r.log.Summaries(), r.view())
 	if err != nil {
 		return nil, because.E("evaluate", r.o.Log, err, "")
 	}

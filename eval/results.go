@@ -69,14 +69,16 @@ func (b Bound) MarshalJSON() ([]byte, error) {
 type View struct {
 	By     []string `json:"by,omitempty"`     // keys of the samples' metadata by whose values results are also counted
 	Grades []string `json:"grades,omitempty"` // scorers whose values are grades, not shares
+	Epochs int      `json:"-"`                // how often each sample was run
 }
 
 // ViewOf gives the view that a log was written with; logs of other writers have none.
 func ViewOf(h *evallog.Header) View {
 	var v View
 	if json.Unmarshal(h.Eval.Metadata, &v) != nil {
-		return View{}
+		v = View{}
 	}
+	v.Epochs = h.Eval.Config.Epochs
 	return v
 }
 
@@ -84,6 +86,7 @@ func ViewOf(h *evallog.Header) View {
 type tally struct {
 	View
 	results  Results
+	samples  names // of runs with epochs
 	causes   map[string]*Cause
 	scorers  map[string]*scores
 	clusters names
@@ -113,6 +116,7 @@ type scores struct {
 	numbers       []float32
 	words         []int32
 	cluster       []int32
+	sample        []int32   // of runs with epochs
 	groups        [][]int32 // for each key of by, the number of its value
 	vocabulary    names
 	values        []names
@@ -168,7 +172,7 @@ func (t *tally) add(s *evallog.Summary) error {
 		cluster = c
 	}
 	for name, score := range s.Scores {
-		if err := t.score(name, score, t.clusters.number(cluster), meta); err != nil {
+		if err := t.score(name, s.ID.String(), score, t.clusters.number(cluster), meta); err != nil {
 			return fmt.Errorf("score %s: %w", name, err)
 		}
 	}
@@ -189,7 +193,7 @@ func (t *tally) cause(text string) {
 	c.Count++
 }
 
-func (t *tally) score(name string, score evallog.Score, cluster int32, meta map[string]any) error {
+func (t *tally) score(name, sample string, score evallog.Score, cluster int32, meta map[string]any) error {
 	sc := t.scorers[name]
 	if sc == nil {
 		sc = &scores{groups: make([][]int32, len(t.By)), values: make([]names, len(t.By))}
@@ -206,6 +210,9 @@ func (t *tally) score(name string, score evallog.Score, cluster int32, meta map[
 	sc.numbers = append(sc.numbers, float32(number))
 	sc.words = append(sc.words, sc.vocabulary.number(word))
 	sc.cluster = append(sc.cluster, cluster)
+	if t.Epochs > 1 {
+		sc.sample = append(sc.sample, t.samples.number(sample))
+	}
 	for i, key := range t.By {
 		v := "(none)"
 		if x, ok := meta[key]; ok {
@@ -250,6 +257,9 @@ func (t *tally) end() *Results {
 		out := ScoreResult{Scorer: name, NotApplicable: sc.notApplicable}
 		sc.graded = slices.Contains(t.Grades, name) || sc.beyond()
 		out.Rows = sc.rows(t.clusters.all, "", func(int) bool { return true })
+		if row, ok := sc.any(t.clusters.all, t.Epochs); ok {
+			out.Rows = append(out.Rows, row)
+		}
 		for i, key := range t.By {
 			for _, v := range slices.Sorted(slices.Values(sc.values[i].all)) {
 				number := sc.values[i].of[v]
@@ -285,6 +295,35 @@ func (sc *scores) rows(clusters []string, group string, in func(at int) bool) []
 	}
 	m := stats.Clustered(numbers, of, Level)
 	return []Row{{Group: group, Grade: true, N: m.N, Clusters: m.Clusters, Value: m.Mean, Lo: Bound(m.Lo), Hi: Bound(m.Hi)}}
+}
+
+// any gives the share of samples that count in at least one of their epochs (pass@k), where there are several.
+func (sc *scores) any(clusters []string, epochs int) (Row, bool) {
+	if epochs < 2 || sc.graded || len(sc.vocabulary.all) > 1 {
+		return Row{}, false
+	}
+	of := map[int32]*stats.Attempts{}
+	var order []int32
+	for at, x := range sc.numbers {
+		a := of[sc.sample[at]]
+		if a == nil {
+			a = &stats.Attempts{Cluster: clusters[sc.cluster[at]]}
+			of[sc.sample[at]] = a
+			order = append(order, sc.sample[at])
+		}
+		a.N++
+		if x == 1 {
+			a.C++
+		} else if x != 0 {
+			return Row{}, false
+		}
+	}
+	attempts := make([]stats.Attempts, len(order))
+	for i, sample := range order {
+		attempts[i] = *of[sample]
+	}
+	r := stats.PassAtK(attempts, epochs, Level)
+	return rate(r, "", fmt.Sprintf("in any of %d epochs", epochs)), r.N > 0
 }
 
 // shares gives the share of each word.

@@ -75,10 +75,14 @@ func TestRunCountsWithIntervals(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := got.Scores[0].Rows
-	if got.Samples != 60 || got.Scored != 60 || got.Errors != 0 || len(rows) != 3 {
+	if got.Samples != 60 || got.Scored != 60 || got.Errors != 0 || len(rows) != 4 {
 		t.Fatalf("%+v", got.Results)
 	}
-	all := rows[0]
+	all, any := rows[0], rows[1]
+	if any.Outcome != "in any of 2 epochs" || any.N != 30 || any.Value < 0.66 || any.Value > 0.67 {
+		t.Errorf("in any epoch: %+v", any)
+	}
+	rows = rows[1:]
 	if all.N != 60 || all.Clusters != 10 || all.Value < 0.66 || all.Value > 0.67 || !(all.Lo > 0.5 && all.Lo < 0.667 && all.Hi > 0.667 && all.Hi < 0.9) {
 		t.Errorf("all samples: %+v", all)
 	}

@@ -62,10 +62,10 @@ func (e *Error) Passes() bool {
 	return false
 }
 
-// Hopeless tells whether every further request to this model will fail in the same way, so that a run had better stop.
+// Hopeless tells whether every further request to this model, or with tools, will fail in the same way, so that a run had better stop.
 func (e *Error) Hopeless() bool {
 	switch e.Kind {
-	case Unreachable, BadTLS, Denied, NotFound, OverBudget:
+	case Unreachable, BadTLS, Denied, NotFound, NoTools, OverBudget:
 		return true
 	}
 	return false

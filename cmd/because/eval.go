@@ -29,10 +29,11 @@ type evalOptions struct {
 	epochs       int
 	seed         uint64
 	set          []string
+	constitution string
 	log, logDir  string
 	inFlight     int
 	failOnError  string
-	gate, noGate bool
+	gate         bool
 	plan         bool
 	drop         string
 	json         bool
@@ -87,6 +88,7 @@ func (o *evalOptions) addTo(cmd *cobra.Command) {
 	f.IntVar(&o.limit, "limit", 0, "`number` of samples of each task (default: the task's own)")
 	f.IntVar(&o.epochs, "epochs", 1, "`number` of times that each sample is run; its epochs are one cluster")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `number` of samples and answers")
+	f.StringVar(&o.constitution, "constitution", "", "a shipped constitution or a `file`, the same as --set constitution=FILE")
 	f.StringArrayVar(&o.set, "set", nil, "a parameter of the tasks, `key=value`; may be repeated")
 	f.StringVar(&o.log, "log", "", "`file` of the log, for a single task (default: named after task, model and settings in --log-dir)")
 	f.StringVar(&o.logDir, "log-dir", defaultLogs, "`folder` for logs")
@@ -143,6 +145,9 @@ func (o evalOptions) tolerance() (float64, error) {
 func (a *app) eval(ctx context.Context, names []string, o evalOptions) error {
 	if err := o.check(names); err != nil {
 		return err
+	}
+	if o.constitution != "" {
+		o.set = append(o.set, "constitution="+o.constitution)
 	}
 	set, err := parameters(o.set)
 	if err != nil {
@@ -227,6 +232,9 @@ func (a *app) evalTask(ctx context.Context, t evalTask, roles map[string]because
 	run.Progress = evalProgress(report, models, retries)
 	result, err := eval.Run(ctx, t.Task, run)
 	done(err)
+	if model.KindOf(err) == model.NoTools {
+		return false, because.E("eval", t.Name, err, "give it everything in one prompt, with calls written in XML: --set form=single")
+	}
 	if err != nil {
 		return false, err
 	}

@@ -23,7 +23,6 @@ type evalTask struct {
 	eval.Task
 	propensity bool                            // its rates need a verdict on validity
 	contrasts  func() ([]gate.Contrast, error) // known groups; nil: there are none
-	planned    func(limit int) (text string)   // what --plan says beside the number of samples; may be nil
 }
 
 // taskKind is a task that eval knows by name.

@@ -43,6 +43,8 @@ func newRoot(a *app) *cobra.Command {
 		newEval(a),
 		newLog(a),
 		newJudge(a),
+		newConstitution(a),
+		newGen(a),
 		newChat(a),
 		newServe(a),
 		newTrain(a),
