@@ -186,7 +186,7 @@ func TestParsePricesTellsWhere(t *testing.T) {
 		date + "models:\n- {match: a, input: $1, output: 1}":          "p.yaml:3: cannot unmarshal",
 		date + "models:\n- {match: a, input: 1, input: 2, output: 1}": "p.yaml:3: ",
 		date + "models:\n- a":                                         "p.yaml:3: an entry has match",
-		date + "---\n" + date:                                         "p.yaml: the file has more than one document",
+		date + "---\n" + date:                                         "p.yaml: a second document follows",
 	} {
 		if _, err := model.ParsePrices("p.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "read prices: "+want) || because.Hint(err) == "" {
 			t.Errorf("%q: %v, want %s", text, err, want)

@@ -1,11 +1,9 @@
 package model
 
 import (
-	"bytes"
 	_ "embed" // prices.yaml
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"regexp"
@@ -16,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/because-lab/because"
+	"github.com/because-lab/because/internal/input"
 )
 
 // Price is what a model's tokens cost, in US dollars per million. Reasoning is output.
@@ -136,15 +135,11 @@ func (p *priceLine) UnmarshalYAML(n *yaml.Node) error {
 // ParsePrices reads the text of a table. It is strict: unknown keys, missing, negative and absurd prices are errors with file and line.
 func ParsePrices(file string, text []byte) (Prices, error) {
 	var f priceFile
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	if err := d.Decode(&f); errors.Is(err, io.EOF) {
-		return Prices{}, pricesError(file, errors.New("the file is empty"))
-	} else if err != nil {
-		return Prices{}, pricesError(file, err)
-	}
-	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return Prices{}, pricesError(file, errors.New("the file has more than one document"))
+	if err := input.YAML("read prices", file, text, &f); err != nil {
+		if e := (*because.Error)(nil); errors.As(err, &e) && e.Hint == "" {
+			e.Hint = pricesHint
+		}
+		return Prices{}, err
 	}
 	if _, err := time.Parse(time.DateOnly, f.Checked); err != nil {
 		return Prices{}, pricesError(file, fmt.Errorf("checked is %q: it must be the date of the prices, as 2025-11-01", f.Checked))
@@ -197,5 +192,7 @@ func pricesError(file string, err error) error {
 	if m := yamlLine.FindStringSubmatch(cause); m != nil {
 		place, cause = file+":"+m[1], yamlUnknown.ReplaceAllString(m[2], "unknown key $1")
 	}
-	return because.E("read prices", place, errors.New(cause), "a table has checked (a date) and models, each with match, input and output in dollars per million tokens")
+	return because.E("read prices", place, errors.New(cause), pricesHint)
 }
+
+const pricesHint = "a table has checked (a date) and models, each with match, input and output in dollars per million tokens"

@@ -1,10 +1,8 @@
 package scenario
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 
@@ -79,23 +77,6 @@ type row struct {
 	ID   text              `yaml:"id"`
 	Only map[string]string `yaml:"only"`
 	With map[string]text   `yaml:"with"`
-}
-
-// strictYAML reads one document of a data file.
-func strictYAML(file string, data []byte, into any) error {
-	d := yaml.NewDecoder(bytes.NewReader(data))
-	d.KnownFields(true)
-	err := d.Decode(into)
-	if err == nil {
-		if err = d.Decode(new(yaml.Node)); errors.Is(err, io.EOF) {
-			return nil
-		}
-		err = errors.New("more than one document")
-	}
-	if errors.Is(err, io.EOF) {
-		err = errors.New("the file is empty")
-	}
-	return placed(file, err)
 }
 
 var (

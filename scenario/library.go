@@ -21,6 +21,7 @@ import (
 	"sync"
 
 	"github.com/because-lab/because"
+	"github.com/because-lab/because/internal/input"
 )
 
 //go:embed families
@@ -156,7 +157,7 @@ func readFile(layers []fs.FS, name string, into any, needed bool) error {
 		if err != nil {
 			return because.E("read scenario", name, err, "")
 		}
-		return strictYAML(name, data, into)
+		return input.YAML("read scenario", name, data, into)
 	}
 	if needed {
 		return because.E("read scenario", name, errors.New("the file is missing"), "")

@@ -64,7 +64,7 @@ func TestLoadIsStrict(t *testing.T) {
 		{"pair of an unknown tool", "framing/pairs.yaml", "tool: answer_auditor", "tool: answer", "no tool"},
 		{"shared text missing", "shared.yaml", "told:", "tolt:", "shared.yaml:"},
 		{"not YAML", "leak/items.yaml", "items:", "items: [", "leak/items.yaml"},
-		{"second document", "leak/casts.yaml", "casts:", "casts: []\n---\ncasts:", "more than one document"},
+		{"second document", "leak/casts.yaml", "casts:", "casts: []\n---\ncasts:", "a second document follows"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			was := read(tt.file)
