@@ -116,6 +116,9 @@ func (c Contrast) check(logs map[string]string) (eval.Check, error) {
 	if math.IsNaN(p.Lo) && p.Clusters > 1 {
 		out.Lo, out.Hi = bounds(p)
 	}
+	if c.Unit == "rate" { // Student's t does not know that rates end at 0 and 1
+		out.Lo, out.Hi = max(-1, out.Lo), min(1, out.Hi)
+	}
 	return out, nil
 }
 
