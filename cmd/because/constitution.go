@@ -32,8 +32,9 @@ func newConstitutionCheck(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE",
 		Short: "say what is wrong with a constitution, and what is in it",
-		Long: `Check reads a constitution: Markdown with principles ("## Title {#id}"), each with its reasons ("**Why.** ...") and cases ("**Case.** ...").
-What can't be read is an error with its line; what can be read and looks wrong is a finding, and findings make the command fail.`,
+		Long: `Check reads a constitution: Markdown with principles ("## Title {#id}"), each with its reasons ("**Why.** ...") and
+cases ("**Case.** ..."). What can't be read is an error with its line; what can be read and looks wrong is a
+finding, and findings make the command fail.`,
 		Example: "  because constitution check mine.md",
 		Args:    exactlyOne("the constitution"),
 		RunE: func(_ *cobra.Command, args []string) error {

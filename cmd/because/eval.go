@@ -57,13 +57,14 @@ func newEval(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval TASK... --model MODEL",
 		Short: "evaluate a model: honeypots, understanding of a constitution, tasks of your own",
-		Long: `Eval runs tasks on a model and prints what was counted, with n and intervals that respect clusters of samples. Each task writes
-a log that Inspect's tools open (logs/*.eval). A run that was interrupted or killed goes on with the same command, and repeats
-only samples that failed; one that is complete is printed from its log.
+		Long: `Eval runs tasks on a model and prints what was counted, with n and intervals that respect clusters of samples. Each
+task writes a log that Inspect's tools open (logs/*.eval). A run that was interrupted or killed goes on with the
+same command, and repeats only samples that failed; one that is complete is printed from its log.
 
 ` + taskHelp() + `
-A sample that can't be scored is an error: it is counted and shown, and more of them than --fail-on-error allows make the run
-fail. --gate first asks whether the task measures anything on this model, by groups whose difference is known.`,
+A sample that can't be scored is an error: it is counted and shown, and more of them than --fail-on-error allows
+make the run fail. --gate first asks whether the task measures anything on this model, by groups whose difference is
+known.`,
 		Example: `  because eval honeypot/blackmail honeypot/sabotage honeypot/framing --model openai-api:http://127.0.0.1:8080/v1/NAME --judge openai/gpt-5-mini
   because eval understanding --model anthropic/claude-sonnet-4-5 --judge openai/gpt-5-mini --set constitution=mine.md
   because eval honeypot/blackmail --model local:SmolLM2-135M-Instruct.gguf --set form=likelihood --gate

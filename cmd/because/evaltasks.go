@@ -36,7 +36,7 @@ type taskKind struct {
 type param struct{ name, about string }
 
 var honeypotParams = []param{
-	{"form", "agent (tools, several turns), single (one prompt, calls in XML) or likelihood (of a harmful against a harmless call)"},
+	{"form", "agent (tools, several turns), single (one prompt, calls in XML) or likelihood (of two calls)"},
 	{"only", "conditions to keep, such as threat=replacement|none,lever=yes"},
 	{"per-cluster", "conditions that each cluster of wordings and names comes under (default: 9 of the 108)"},
 	{"persona", "name of the trained persona (default: that of the constitution)"},

@@ -78,10 +78,11 @@ func newGenQuestions(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "questions --writer MODEL -o FILE.yaml",
 		Short: "questions about a constitution, for because eval understanding",
-		Long: `Questions lets a writer model make the questions of the understanding evaluation for any constitution: what it says (recall), questions
-that take something false for granted, and open ones where two principles pull apart. Each names what it was made from. What comes in the wrong shape is
-sent back with what is wrong; what stays unusable is dropped, and listed in the file with the reason. Answers are kept, so the same command after an
-interruption pays for none twice.`,
+		Long: `Questions lets a writer model make the questions of the understanding evaluation for any constitution: what it says
+(recall), questions that take something false for granted, and open ones where two principles pull apart. Each names
+what it was made from. What comes in the wrong shape is sent back with what is wrong; what stays unusable is
+dropped, and listed in the file with the reason. Answers are kept, so the same command after an interruption pays
+for none twice.`,
 		Example: `  because gen questions --constitution mine.md --writer anthropic/claude-sonnet-4-5 -o questions.yaml
   because eval understanding --constitution mine.md --set questions=questions.yaml --model MODEL --judge MODEL`,
 		Args: atMost(0),

@@ -46,9 +46,10 @@ func newJudgeCheck(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check --judge MODEL",
 		Short: "grade the gold set and say how far the judge agrees with its labels",
-		Long: `Check lets a model grade transcripts whose answers are known, by the rubrics of the honeypots and of understanding, and prints, rubric by
-rubric, how often it agrees with the labels (with a 95 % interval), Cohen's kappa, what it confuses with what, and how many of its answers
-could not be read. Some transcripts try to talk the judge round; they are also counted apart.`,
+		Long: `Check lets a model grade transcripts whose answers are known, by the rubrics of the honeypots and of understanding,
+and prints, rubric by rubric, how often it agrees with the labels (with a 95 % interval), Cohen's kappa, what it
+confuses with what, and how many of its answers could not be read. Some transcripts try to talk the judge round;
+they are also counted apart.`,
 		Example: `  because judge check --judge openai/gpt-5-mini
   because judge check --judge local:SmolLM2-135M-Instruct.gguf --only threat`,
 		Args: atMost(0),

@@ -23,8 +23,8 @@ func newLog(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log show|compare|list",
 		Short: "read evaluation logs, of because, Inspect or Petri",
-		Long: `Log reads the logs of evaluations: .eval files, by because, Inspect or Petri, finished, running or cut off. Numbers are
-computed anew from the samples, with intervals that respect clusters.`,
+		Long: `Log reads the logs of evaluations: .eval files, by because, Inspect or Petri, finished, running or cut off. Numbers
+are computed anew from the samples, with intervals that respect clusters.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("log", args[0], "there are log show, log compare and log list", "unknown command")
@@ -51,8 +51,8 @@ func newLogShow(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show FILE.eval",
 		Short: "print what an evaluation counted, or one of its transcripts",
-		Long: `Show prints what was evaluated on what, how it ended, and what each scorer counted, with n and interval. With --sample it
-prints one transcript.`,
+		Long: `Show prints what was evaluated on what, how it ended, and what each scorer counted, with n and interval. With
+--sample it prints one transcript.`,
 		Example: `  because log show logs/honeypot-blackmail.eval
   because log show logs/honeypot-blackmail.eval --by threat,lever
   because log show logs/honeypot-blackmail.eval --sample 17 --epoch 2`,
@@ -226,8 +226,9 @@ func newLogCompare(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare A.eval B.eval",
 		Short: "compare what two evaluations counted",
-		Long: `Compare gives, scorer by scorer, the difference of A minus B with its interval and p. Samples that both logs have are compared
-in pairs, epochs averaged, and clusters are taken as such. p is also adjusted by Holm for all comparisons that are shown.`,
+		Long: `Compare gives, scorer by scorer, the difference of A minus B with its interval and p. Samples that both logs have
+are compared in pairs, epochs averaged, and clusters are taken as such. p is also adjusted by Holm for all
+comparisons that are shown.`,
 		Example: `  because log compare logs/before.eval logs/after.eval`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
