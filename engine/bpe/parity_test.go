@@ -261,8 +261,10 @@ func stream(tok *Tokenizer, ids []int32, skipSpecial bool) string {
 	return b.String()
 }
 
-var checkpoint = flag.String("checkpoint", "", "file with a GGUF file's tokenizer and vectors; tools/parity/make_tokenizers.py passes it")
+var checkpoint = flag.String("checkpoint", "", "file with a real tokenizer and vectors; scripts of tools/parity pass it")
 
+// TestCheckpoint compares a real model's tokenizer: the one that a GGUF file describes, the tokenizer.json, and the latter
+// as JSON writes it again. It prints how much was equal.
 func TestCheckpoint(t *testing.T) {
 	if *checkpoint == "" {
 		t.Skip("no checkpoint given")
@@ -272,26 +274,48 @@ func TestCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	var f struct {
-		GGUF    GGUF    `json:"gguf"`
-		Vectors vectors `json:"vectors"`
+		GGUF    *GGUF    `json:"gguf"` // may be missing
+		Vectors vectors  `json:"vectors"`
+		Texts   []string `json:"texts"` // what the vectors are about, if not the frozen strings
 	}
 	if err := json.Unmarshal(data, &f); err != nil {
 		t.Fatal(err)
 	}
-	var texts []string
-	load(t, "strings", &texts)
-	tok, err := FromGGUF(f.GGUF)
+	if f.Texts == nil {
+		load(t, "strings", &f.Texts)
+	}
+	if f.GGUF != nil {
+		tok, err := FromGGUF(*f.GGUF)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Vectors.checkTexts(t, tok, f.Texts)
+	}
+	f.Vectors.checkReal(t, f.Texts)
+}
+
+func (v *vectors) checkReal(t *testing.T, texts []string) {
+	start := time.Now()
+	tok, err := Parse(v.Tokenizer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Vectors.checkTexts(t, tok, texts)
-	start := time.Now()
-	if tok, err = Parse(f.Vectors.Tokenizer); err != nil {
+	t.Logf("%d tokens parsed in %v", tok.Len(), time.Since(start))
+	v.checkTexts(t, tok, texts)
+	v.checkGarbage(t, tok)
+	v.checkPieces(t, tok, texts)
+	written, err := tok.JSON()
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d tokens parsed in %v", tok.Len(), time.Since(start))
-	f.Vectors.checkTexts(t, tok, texts)
-	f.Vectors.checkGarbage(t, tok)
+	again, err := Parse(written)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.checkTexts(t, again, texts)
+	if !t.Failed() {
+		t.Logf("equal: %d strings, %d tokens in the vocabulary", len(texts), tok.Len())
+	}
 }
 
 // canonical reads JSON for comparison; the order of a list counts, that of keys does not.

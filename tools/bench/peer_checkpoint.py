@@ -50,16 +50,22 @@ def transformers_round(what, path, precision):
 
 
 def llama_cpp_round(what, path, threads):
-    from llama_cpp import Llama
+    """The library's own loop, and the likeliest token: the samplers of its Python binding would cost more than the model."""
+    import llama_cpp
 
-    model = Llama(str(path), n_ctx=1024, n_threads=threads, n_threads_batch=threads, verbose=False)
+    model = llama_cpp.Llama(str(path), n_ctx=1024, n_batch=LONG_PROMPT, n_ubatch=LONG_PROMPT, n_threads=threads, n_threads_batch=threads, verbose=False)
+    print(llama_cpp.llama_print_system_info().decode(), file=sys.stderr)
     prompt, new = {"prefill": (LONG_PROMPT, 1), "single": (PROMPT, NEW)}[what]
+    vocabulary = model.n_vocab()
 
     def generate():
         model.reset()
-        ids = np.random.randint(VOCABULARY, size=prompt).tolist()
-        for _, token in zip(range(new), model.generate(ids, temp=1.0, top_k=0, top_p=1.0, min_p=0.0, repeat_penalty=1.0, reset=True)):
-            pass
+        model.eval(np.random.randint(VOCABULARY, size=prompt).tolist())
+        for i in range(new):
+            logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(model.ctx, -1), shape=(vocabulary,))
+            token = int(logits.argmax())
+            if i + 1 < new:
+                model.eval([token])
         return prompt if new == 1 else new
 
     return generate
