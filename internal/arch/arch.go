@@ -42,7 +42,7 @@ var Layers = []Group{
 
 	{Layer: 3, Path: "judge"},
 
-	{Layer: 4, Path: "data", Ranks: [][]string{{"."}, {"parquet", "prompts", "trl"}, {"columns", "quality"}, {"mix", "pipe"},
+	{Layer: 4, Path: "data", Ranks: [][]string{{"."}, {"internal/whole", "internal/words"}, {"parquet", "prompts", "trl"}, {"columns"}, {"quality"}, {"mix", "pipe"},
 		{"advice", "augment", "conduct", "document", "story"}}},
 	{Layer: 4, Path: "train"},
 	{Layer: 4, Path: "eval", Ranks: [][]string{{"batch", "evallog"}, {"."}, {"honeypot", "taskfile", "understanding"}, {"gate"}}},
@@ -68,6 +68,7 @@ type Dependency struct {
 // Dependencies are the modules allowed in go.mod. Each builds without cgo and has a permissive licence.
 var Dependencies = []Dependency{
 	{Module: "github.com/klauspost/compress", Why: "Inspect's logs, zstd among them"},
+	{Module: "github.com/parquet-go/parquet-go", Why: "training data as Parquet (data/parquet alone)"},
 	{Module: "github.com/spf13/cobra", Why: "the command line"},
 	{Module: "github.com/spf13/pflag", Why: "flags of the command line"},
 	{Module: "github.com/google/jsonschema-go", Why: "answers that must follow a JSON schema"},
