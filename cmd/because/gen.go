@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +15,7 @@ import (
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/constitution"
 	"github.com/because-lab/because/eval/understanding"
+	"github.com/because-lab/because/internal/input"
 )
 
 // genOptions are the flags that all of gen's commands share.
@@ -26,17 +29,21 @@ type genOptions struct {
 
 func newGen(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "gen questions",
+		Use:   "gen RECIPE",
 		Short: "let a writer model make data from a constitution",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("gen", args[0], "there is gen questions", "unknown recipe")
+				names := slices.Sorted(maps.Keys(recipes))
+				return usage("gen", args[0], input.DidYouMean(args[0], append(names, "questions")), "unknown recipe")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newGenQuestions(a))
+	for _, name := range slices.Sorted(maps.Keys(recipes)) {
+		cmd.AddCommand(newGenRecipe(a, name, recipes[name]))
+	}
 	return cmd
 }
 
@@ -52,8 +59,6 @@ func (o *genOptions) addTo(cmd *cobra.Command, n int, what string) {
 	f.Float64Var(&o.ask.temperature, "temperature", because.OwnTemperature, "`temperature` of answers; -1 is the model's own")
 	f.StringVar(&o.ask.effort, "effort", "", "how much a reasoning model thinks: low, medium or high")
 	o.modelOptions.addTo(f)
-	f.Lookup("cache").DefValue = "read-write"
-	o.cache = "read-write"
 }
 
 func (o genOptions) check(way string) error {
@@ -89,6 +94,8 @@ for none twice.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.genQuestions(cmd.Context(), o) },
 	}
 	o.addTo(cmd, 30, "questions of each kind, each in two wordings")
+	cmd.Flags().Lookup("cache").DefValue = "read-write"
+	o.cache = "read-write"
 	return cmd
 }
 

@@ -45,6 +45,7 @@ func newRoot(a *app) *cobra.Command {
 		newJudge(a),
 		newConstitution(a),
 		newGen(a),
+		newData(a),
 		newChat(a),
 		newServe(a),
 		newTrain(a),
