@@ -20,7 +20,7 @@ type checker struct {
 // findings tells the reviewer what the draft has.
 func (c checker) findings(it pipe.Item) ([]pipe.Item, error) {
 	var b strings.Builder
-	for _, f := range c.faults(it.Get("document")) {
+	for _, f := range c.faults(it.Get("document"), it.Get("unnamed")) {
 		fmt.Fprintf(&b, "- %s: %s\n", f.kind, f.detail)
 	}
 	if found := percentages.FindAllString(it.Get("document"), 5); len(found) > 0 {
@@ -34,7 +34,7 @@ func (c checker) findings(it pipe.Item) ([]pipe.Item, error) {
 
 // check asks again for a rewritten document that still has a fault.
 func (c checker) check(_, out pipe.Item) error {
-	if found := c.faults(out.Get("document")); len(found) > 0 {
+	if found := c.faults(out.Get("document"), out.Get("unnamed")); len(found) > 0 {
 		return pipe.Again(found[0].kind, found[0].detail+" The document may not have it.")
 	}
 	return nil
@@ -45,6 +45,7 @@ const (
 	faultDate      = "a date"
 	faultByline    = "an author's name"
 	faultName      = "a worn-out name"
+	faultPersona   = "the persona's name"
 	faultReference = "a reference"
 	faultQuotation = "a quotation that is not in the constitution"
 	faultLeak      = "speaks of the task"
@@ -62,8 +63,8 @@ var (
 	percentages = regexp.MustCompile(`\b\d+(?:\.\d+)? ?(?:%|per ?cent\b)`)
 )
 
-// faults lists what a document may not have.
-func (c checker) faults(text string) []fault {
+// faults lists what a document may not have; unnamed is a name that may not occur, if there is one.
+func (c checker) faults(text, unnamed string) []fault {
 	var out []fault
 	add := func(kind, format string, args ...any) { out = append(out, fault{kind, fmt.Sprintf(format, args...)}) }
 	if s := dates.FindString(text); s != "" {
@@ -78,6 +79,9 @@ func (c checker) faults(text string) []fault {
 		if s := c.banned.FindString(text); s != "" {
 			add(faultName, "It uses the name %s, which invented people have far too often.", s)
 		}
+	}
+	if unnamed != "" && regexp.MustCompile(`(?i)\b`+regexp.QuoteMeta(unnamed)+`\b`).MatchString(text) {
+		add(faultPersona, "It names %s; it should be about AIs in general or one without a name.", unnamed)
 	}
 	if s := references.FindString(text); s != "" {
 		add(faultReference, "It refers to a source outside, %q.", s)

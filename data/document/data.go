@@ -2,7 +2,6 @@ package document
 
 import (
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/because-lab/because"
-	"github.com/because-lab/because/data/columns"
 	"github.com/because-lab/because/internal/input"
 	"github.com/because-lab/because/judge"
 )
@@ -31,6 +29,7 @@ type Family struct {
 	Name       string   `yaml:"name"`
 	Task       string   `yaml:"task"`
 	Quotations []string `yaml:"quotations"` // how documents may quote, dealt out
+	Nameless   bool     `yaml:"nameless"`   // the character's name may not occur
 }
 
 // catalogue is types.yaml.
@@ -182,17 +181,4 @@ func (o *Options) rubric() (*judge.Rubric, error) {
 func slug(name string) string {
 	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
 	return strings.Join(words, "-")
-}
-
-// extra adds a column of text to a row.
-func extra(row *columns.Row, name, value string) error {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	if row.Extra == nil {
-		row.Extra = map[string]json.RawMessage{}
-	}
-	row.Extra[name] = text
-	return nil
 }

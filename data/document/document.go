@@ -9,6 +9,7 @@ package document
 
 import (
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -124,12 +125,10 @@ func record(it pipe.Item) (pipe.Record, error) {
 	if text == "" {
 		return pipe.Record{}, fmt.Errorf("the item %s has no document", it.ID())
 	}
-	row := columns.Row{Text: text}
-	if err := extra(&row, "family", it.Get("family_name")); err != nil {
+	family, err := json.Marshal(it.Get("family_name"))
+	if err != nil {
 		return pipe.Record{}, err
 	}
-	if err := extra(&row, "consistency", it.Get("consistency")); err != nil {
-		return pipe.Record{}, err
-	}
+	row := columns.Row{Text: text, Extra: map[string]json.RawMessage{"family": family, "consistency": json.RawMessage(it.Get("consistency"))}}
 	return pipe.Record{Principle: it.Get("citation"), Kind: it.Get("type"), Row: row}, nil
 }

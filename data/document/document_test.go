@@ -124,8 +124,9 @@ func TestEndToEnd(t *testing.T) {
 	}
 	families := map[string]int{}
 	for _, row := range rows {
-		var family, score string
-		if json.Unmarshal(row.Extra["family"], &family) != nil || json.Unmarshal(row.Extra["consistency"], &score) != nil || score != "9" {
+		var family string
+		var score float64
+		if json.Unmarshal(row.Extra["family"], &family) != nil || json.Unmarshal(row.Extra["consistency"], &score) != nil || score != 9 {
 			t.Fatalf("columns %s", row.Extra)
 		}
 		if !strings.HasPrefix(row.Text, "Rewritten: A draft.") {

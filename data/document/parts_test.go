@@ -8,6 +8,7 @@ import (
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/data/pipe"
+	"github.com/because-lab/because/data/prompts"
 	"github.com/because-lab/because/data/quality"
 	"github.com/because-lab/because/scenario"
 )
@@ -55,11 +56,23 @@ func TestFaults(t *testing.T) {
 		"As the excerpt has it, checks matter.":                                                                                                 faultLeak,
 	} {
 		got := ""
-		if found := check.faults(text); len(found) > 0 {
+		if found := check.faults(text, ""); len(found) > 0 {
 			got = found[0].kind
 		}
 		if got != kind {
 			t.Errorf("%s\n\tgot %q, want %q", text, got, kind)
+		}
+	}
+}
+
+func TestNameless(t *testing.T) {
+	check := checker{text: newQuotable(astra(t))}
+	for text, want := range map[string]int{"It was Astra's turn.": 1, "Then astra, too.": 1, "An astral thing.": 0, "(ASTRA)": 1} {
+		if got := len(check.faults(text, "Astra")); got != want {
+			t.Errorf("%q: %d faults", text, got)
+		}
+		if got := len(check.faults(text, "")); got != 0 {
+			t.Errorf("%q: %d faults though it may be named", text, got)
 		}
 	}
 }
@@ -70,7 +83,7 @@ func TestPlanSpreads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	families := []Family{{"one", "{persona} one", []string{"q"}}, {"two", "two", []string{"q"}}}
+	families := []Family{{Name: "one", Task: "{persona} one", Quotations: []string{"q"}}, {Name: "two", Task: "two", Quotations: []string{"q"}}}
 	p := planner{o: Options{Constitution: c, Documents: 50}, types: types, families: families}
 	var kinds []pipe.Item
 	for it, err := range p.source() {
@@ -194,5 +207,15 @@ func FuzzFaults(f *testing.F) {
 	check := checker{text: newQuotable(c), banned: bannedNames(quality.Overused, "")}
 	f.Add("The constitution says “ab cd ef gh [x] ij”. 19999 2019")
 	f.Add("“\xff [...] ”\nBy A B")
-	f.Fuzz(func(t *testing.T, text string) { check.faults(text) })
+	f.Fuzz(func(t *testing.T, text string) { check.faults(text, "x") })
+}
+
+func TestPrompts(t *testing.T) {
+	set, err := prompts.Load(files, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if errs := set.Lint(); len(errs) > 0 {
+		t.Error(errs)
+	}
 }

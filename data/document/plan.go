@@ -64,11 +64,14 @@ func (p planner) plan(items []pipe.Item) ([]pipe.Item, error) {
 		quotes[f.Name] = newDeck("quotations "+f.Name, len(f.Quotations))
 	}
 	for i, it := range items {
-		pair := pairs.draw()
+		pair, unnamed := pairs.draw(), ""
 		f, principle := p.families[pair%len(p.families)], p.o.Constitution.Principles[pair/len(p.families)]
+		if f.Nameless {
+			unnamed = p.o.Constitution.Persona
+		}
 		items[i] = it.Without("place", "slant").With(
 			"family_name", f.Name, "family", p.named(f.Task), "quotation", p.named(f.Quotations[quotes[f.Name].draw()]),
-			"principle", principle.ID, "stance", p.types.Stances[stances.draw()], "words", strconv.Itoa(lengths[sizes.draw()]))
+			"principle", principle.ID, "unnamed", unnamed, "stance", p.types.Stances[stances.draw()], "words", strconv.Itoa(lengths[sizes.draw()]))
 	}
 	return items, nil
 }

@@ -29,12 +29,14 @@ func newQuotable(c *constitution.Constitution) *quotable {
 	return q
 }
 
+var apostrophes = strings.NewReplacer("'", "", "’", "")
+
 // plain writes a text as its words, in lower case, between single spaces.
 func plain(text string) string {
 	var b strings.Builder
 	b.WriteByte(' ')
 	for _, w := range words.Split(text) {
-		b.WriteString(strings.NewReplacer("'", "", "’", "").Replace(strings.ToLower(text[w.From:w.To])))
+		b.WriteString(apostrophes.Replace(strings.ToLower(text[w.From:w.To])))
 		b.WriteByte(' ')
 	}
 	return b.String()

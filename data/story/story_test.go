@@ -15,6 +15,7 @@ import (
 	"github.com/because-lab/because/constitution"
 	"github.com/because-lab/because/data/columns"
 	"github.com/because-lab/because/data/pipe"
+	"github.com/because-lab/because/data/prompts"
 	"github.com/because-lab/because/model/mock"
 )
 
@@ -307,4 +308,14 @@ func FuzzClean(f *testing.F) {
 			t.Errorf("%q became %q", text, got[0].Get("story"))
 		}
 	})
+}
+
+func TestPrompts(t *testing.T) {
+	set, err := prompts.Load(files, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if errs := set.Lint(); len(errs) > 0 {
+		t.Error(errs)
+	}
 }
