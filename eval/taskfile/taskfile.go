@@ -12,7 +12,6 @@
 package taskfile
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -102,6 +101,7 @@ func Read(path string) (eval.Task, error) {
 	}
 	sum := sha256.New()
 	sum.Write(text)
+	rows := f.inline(path)
 	if f.Data != "" {
 		if f.Samples != nil {
 			return eval.Task{}, because.E(op, path, errors.New("it has samples and data"), "leave one of them out")
@@ -115,61 +115,92 @@ func Read(path string) (eval.Task, error) {
 			return eval.Task{}, because.E(op, path+": data", err, "")
 		}
 		sum.Write(lines)
-		if f.Samples, err = rows(at, lines); err != nil {
-			return eval.Task{}, err
-		}
+		rows = inFile(at, lines)
 	}
-	return f.task(path, fmt.Sprintf("%x", sum.Sum(nil)[:8]))
+	return f.task(path, fmt.Sprintf("%x", sum.Sum(nil)[:8]), rows)
 }
 
-// rows reads samples from JSON lines.
-func rows(path string, text []byte) ([]Sample, error) {
-	var out []Sample
-	scan := bufio.NewScanner(bytes.NewReader(text))
-	scan.Buffer(nil, 64<<20)
-	for line := 1; scan.Scan(); line++ {
-		if len(bytes.TrimSpace(scan.Bytes())) == 0 {
-			continue
+// source gives the samples of a task by their place. Those of a file are decoded as they are needed, so that only its text is kept.
+type source struct {
+	n     int
+	at    func(i int) (Sample, error)
+	place func(i int) string
+}
+
+func (f *File) inline(path string) source {
+	return source{len(f.Samples), func(i int) (Sample, error) { return f.Samples[i], nil }, func(i int) string { return fmt.Sprintf("%s: samples[%d]", path, i) }}
+}
+
+// inFile finds the rows of JSON lines.
+func inFile(path string, text []byte) source {
+	type row struct{ from, to, line int }
+	var rows []row
+	for from, line := 0, 1; from < len(text); line++ {
+		to := bytes.IndexByte(text[from:], '\n')
+		if to < 0 {
+			to = len(text) - from
 		}
-		d := json.NewDecoder(bytes.NewReader(scan.Bytes()))
+		if len(bytes.TrimSpace(text[from:from+to])) > 0 {
+			rows = append(rows, row{from, from + to, line})
+		}
+		from += to + 1
+	}
+	decode := func(i int) (Sample, error) {
+		d := json.NewDecoder(bytes.NewReader(text[rows[i].from:rows[i].to]))
 		d.DisallowUnknownFields()
 		var s Sample
 		if err := d.Decode(&s); err != nil {
-			return nil, because.E(op, fmt.Sprintf("%s:%d", path, line), err, "a row has input or messages, and may have id, target, meta, cluster and prefill")
+			return s, because.E(op, fmt.Sprintf("%s:%d", path, rows[i].line), err, "a row has input or messages, and may have id, target, meta, cluster and prefill")
 		}
-		out = append(out, s)
+		return s, nil
 	}
-	if err := scan.Err(); err != nil {
-		return nil, because.E(op, path, err, "")
-	}
-	return out, nil
+	return source{len(rows), decode, func(i int) string { return fmt.Sprintf("%s:%d", path, rows[i].line) }}
 }
 
-func (f *File) task(path, version string) (eval.Task, error) {
+// dataset checks every sample once.
+func (s source) dataset(name, version, system string) (eval.Dataset, error) {
+	at := func(i int) (because.Sample, error) {
+		row, err := s.at(i)
+		if err != nil {
+			return because.Sample{}, err
+		}
+		out, err := row.sample(i, system)
+		if err != nil {
+			err = because.E(op, s.place(i), err, "")
+		}
+		return out, err
+	}
+	seen := make(map[string]int, s.n)
+	for i := range s.n {
+		sample, err := at(i)
+		if err != nil {
+			return eval.Dataset{}, err
+		}
+		if before, ok := seen[sample.ID]; ok {
+			return eval.Dataset{}, because.E(op, s.place(i), fmt.Errorf("%q is also the id of %s", sample.ID, s.place(before)), "")
+		}
+		seen[sample.ID] = i
+	}
+	return eval.Dataset{Name: name, N: s.n, Version: version, At: at}, nil
+}
+
+func (f *File) task(path, version string, rows source) (eval.Task, error) {
 	fail := func(key, hint, format string, args ...any) (eval.Task, error) {
 		return eval.Task{}, because.E(op, path+": "+key, fmt.Errorf(format, args...), hint)
 	}
 	switch {
 	case f.Task == "":
 		return fail("task", "", "is missing")
-	case len(f.Samples) == 0:
+	case rows.n == 0:
 		return fail("samples", "", "there are none")
 	case len(f.Scorers) == 0:
 		return fail("scorers", "say what is counted, such as {name: correct, includes: target}", "there are none")
 	}
-	samples := make([]because.Sample, len(f.Samples))
-	seen := map[string]int{}
-	for i, s := range f.Samples {
-		var err error
-		if samples[i], err = s.sample(i, f.Solver.System); err != nil {
-			return fail(fmt.Sprintf("samples[%d]", i), "", "%w", err)
-		}
-		if before, ok := seen[samples[i].ID]; ok {
-			return fail(fmt.Sprintf("samples[%d].id", i), "", "%q is also the id of samples[%d]", samples[i].ID, before)
-		}
-		seen[samples[i].ID] = i
+	data, err := rows.dataset(f.Task, version, f.Solver.System)
+	if err != nil {
+		return eval.Task{}, err
 	}
-	t := eval.Task{Name: f.Task, Version: f.Version, Args: map[string]any{}, Dataset: eval.Samples(f.Task, version, samples), Solver: eval.Generate, By: f.By,
+	t := eval.Task{Name: f.Task, Version: f.Version, Args: map[string]any{}, Dataset: data, Solver: eval.Generate, By: f.By,
 		Limits: eval.Limits{Messages: f.Limits.Messages, Tokens: f.Limits.Tokens, Time: time.Duration(f.Limits.Seconds) * time.Second},
 		Ask:    because.Request{MaxTokens: f.Ask.MaxTokens, Temperature: because.OwnTemperature, TopP: f.Ask.TopP, Stop: f.Ask.Stop, Effort: f.Ask.Effort}}
 	if f.Ask.Temperature != nil {

@@ -75,7 +75,7 @@ func TestReadRows(t *testing.T) {
 		{`{"input":"a","target":"b"}` + "\n\n" + `{"input":"c","meta":{"k":"v"}}` + "\n", ""},
 		{`{"input":"a"}` + "\n" + `{"inptu":"c"}` + "\n", `rows.jsonl:2: json: unknown field "inptu"`},
 		{`{"input":"a"}` + "\n" + `{"input":` + "\n", "rows.jsonl:2"},
-		{`{"input":"a","id":"x"}` + "\n" + `{"input":"b","id":"x"}`, `samples[1].id: "x" is also the id of samples[0]`},
+		{`{"input":"a","id":"x"}` + "\n" + `{"input":"b","id":"x"}`, `rows.jsonl:2: "x" is also the id of`},
 		{`{"target":"a"}`, "it needs input or messages"},
 	} {
 		if err := os.WriteFile(rows, []byte(c.text), 0o644); err != nil {
