@@ -40,6 +40,7 @@ func newGen(a *app) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.FParseErrWhitelist.UnknownFlags = true // of a recipe that is mistyped: its name is what to say
 	cmd.AddCommand(newGenQuestions(a))
 	for _, name := range slices.Sorted(maps.Keys(recipes)) {
 		cmd.AddCommand(newGenRecipe(a, name, recipes[name]))

@@ -12,6 +12,7 @@ import (
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/constitution"
 	"github.com/because-lab/because/data/advice"
+	"github.com/because-lab/because/data/augment/requests"
 	"github.com/because-lab/because/data/conduct"
 	"github.com/because-lab/because/data/document"
 	"github.com/because-lab/because/data/pipe"
@@ -48,6 +49,10 @@ consistency with it.`, func(o recipeOptions, c *constitution.Constitution) (*pip
 what is evaluated.`, func(o recipeOptions, c *constitution.Constitution) (*pipe.Recipe, error) {
 		return story.Recipe(story.Options{Constitution: c, Prompts: o.prompts, Review: o.reviewer != ""})
 	}, []string{story.Judge}},
+	"rl-prompts": {"prompts for RL: harmful ones in many styles, and benign look-alikes", `Prompts for reinforcement learning on harmlessness, in pairs of a harmful request and a benign one that looks like it, in sixteen styles, each with the
+rubric of its reward.`, func(o recipeOptions, c *constitution.Constitution) (*pipe.Recipe, error) {
+		return requests.Recipe(requests.Options{Constitution: c, Prompts: o.prompts})
+	}, []string{document.Judge}},
 	"behaviour": {"agents' runs in training honeypots that did no harm", conduct.About, func(o recipeOptions, c *constitution.Constitution) (*pipe.Recipe, error) {
 		return conduct.Recipe(conduct.Options{Kind: conduct.Behaviour, Persona: c.Persona, Prompts: o.prompts, Seed: o.seed})
 	}, []string{conduct.Target, conduct.Grader}},
