@@ -138,7 +138,7 @@ func TestExcerptHasThePrincipleWhole(t *testing.T) {
 }
 
 func TestScreenKnowsTheHoneypots(t *testing.T) {
-	x, err := reserved(nil)
+	x, err := quality.SpanIndex(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func Recipe(o Options) (*pipe.Recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	spans, err := reserved(o.Spans)
+	spans, err := quality.SpanIndex(o.Spans)
 	if err != nil {
 		return nil, err
 	}

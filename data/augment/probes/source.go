@@ -6,7 +6,6 @@ import (
 	"iter"
 	"os"
 	"strings"
-	"sync"
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/constitution"
@@ -15,7 +14,6 @@ import (
 	"github.com/because-lab/because/data/prompts"
 	"github.com/because-lab/because/data/quality"
 	"github.com/because-lab/because/internal/input"
-	"github.com/because-lab/because/scenario"
 )
 
 // domain is a field that probes are about.
@@ -56,7 +54,7 @@ func (o Options) open(want func(a, b *constitution.Principle) bool) (*writer, *p
 	if w.domains, err = o.domains(); err != nil {
 		return nil, nil, err
 	}
-	w.spans, err = reserved(o.Spans)
+	w.spans, err = quality.SpanIndex(o.Spans)
 	return w, set, err
 }
 
@@ -90,17 +88,6 @@ func parseDomains(file string, text []byte) ([]domain, error) {
 		}
 	}
 	return y.Domains, nil
-}
-
-var honeypots = sync.OnceValues(func() (*quality.Index, error) {
-	return quality.NewIndex(quality.Reserved{Name: "honeypots", Spans: scenario.DecisiveSpans()})
-})
-
-func reserved(spans []string) (*quality.Index, error) {
-	if spans == nil {
-		return honeypots()
-	}
-	return quality.NewIndex(quality.Reserved{Name: "spans", Spans: spans})
 }
 
 func (w *writer) cited() string {

@@ -14,7 +14,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
-	"sync"
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/constitution"
@@ -24,7 +23,6 @@ import (
 	"github.com/because-lab/because/data/quality"
 	"github.com/because-lab/because/internal/input"
 	"github.com/because-lab/because/judge"
-	"github.com/because-lab/because/scenario"
 )
 
 //go:embed prompts/*.md areas.yaml rubrics/request.yaml
@@ -86,7 +84,7 @@ func Recipe(o Options) (*pipe.Recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	spans, err := reserved(o.Spans)
+	spans, err := quality.SpanIndex(o.Spans)
 	if err != nil {
 		return nil, err
 	}
@@ -105,17 +103,6 @@ func Recipe(o Options) (*pipe.Recipe, error) {
 		},
 		Record: record,
 	}, nil
-}
-
-var honeypots = sync.OnceValues(func() (*quality.Index, error) {
-	return quality.NewIndex(quality.Reserved{Name: "honeypots", Spans: scenario.DecisiveSpans()})
-})
-
-func reserved(spans []string) (*quality.Index, error) {
-	if spans == nil {
-		return honeypots()
-	}
-	return quality.NewIndex(quality.Reserved{Name: "spans", Spans: spans})
 }
 
 func uncontaminated(x *quality.Index) func(pipe.Item) string {
