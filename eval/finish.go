@@ -11,8 +11,8 @@ import (
 	"github.com/because-lab/because/eval/evallog"
 )
 
-// start describes the run for its log. What stands in the metadata under "identity" must be equal for a run to go on from a
-// log.
+// start describes the run for its log. A run goes on from a log only if what decides a sample's outcome is equal, all of the metadata
+// among it.
 func (r *run) start() (evallog.Start, error) {
 	t := r.task
 	args, err := json.Marshal(t.Args)
@@ -25,9 +25,6 @@ func (r *run) start() (evallog.Start, error) {
 	meta := map[string]any{"seed": r.o.Seed, "dataset_version": t.Dataset.Version}
 	if v := r.view(); len(v.By) > 0 || len(v.Grades) > 0 {
 		meta["by"], meta["grades"] = v.By, v.Grades
-	}
-	for k, v := range r.o.Metadata {
-		meta[k] = v
 	}
 	metadata, err := json.Marshal(meta)
 	if err != nil {
@@ -82,6 +79,11 @@ func (r *run) end(ctx context.Context) (*Result, error) {
 	}
 	out := &Result{Results: results, Log: r.o.Log, Status: evallog.Success, Resumed: r.now.Resumed}
 	f := evallog.Finish{Status: evallog.Success, Results: results.forLog(), Stats: r.stats(results)}
+	if len(r.o.Findings) > 0 {
+		if f.Results.Metadata, err = json.Marshal(r.o.Findings); err != nil {
+			return nil, because.E("evaluate", r.o.Log, fmt.Errorf("findings: %w", err), "")
+		}
+	}
 	if r.intolerable(results.Errors) {
 		out.Status, f.Status = evallog.Failed, evallog.Failed
 		f.Error = &evallog.Error{Message: fmt.Sprintf("%d of %d samples ended in an error, more than tolerated; the first: %s", results.Errors, results.Samples, results.Causes[0].Text)}

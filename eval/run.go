@@ -34,8 +34,8 @@ type Options struct {
 	// goes on to its end and then counts as failed. Negative: any number.
 	FailOnError float64
 	Progress    func(Progress) // may be nil; called by one goroutine at a time
-	// Metadata is put into the log's.
-	Metadata map[string]any
+	// Findings stand in the log beside the results, such as the verdict on validity. They are no part of what a run is.
+	Findings map[string]any
 	// Versions are written into the log as its packages.
 	Versions map[string]string
 }

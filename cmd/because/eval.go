@@ -208,7 +208,7 @@ func (a *app) evalTask(ctx context.Context, t evalTask, roles map[string]because
 		return false, err
 	}
 	run := eval.Options{Models: roles, Seed: o.seed, Epochs: o.epochs, Limit: o.limit, InFlight: o.inFlight, FailOnError: tolerated,
-		Metadata: map[string]any{}, Versions: map[string]string{"because": version()}}
+		Versions: map[string]string{"because": version()}}
 	if run.InFlight == 0 {
 		run.InFlight = o.connections * len(roles)
 		if o.batch != "" {
@@ -220,14 +220,16 @@ func (a *app) evalTask(ctx context.Context, t evalTask, roles map[string]because
 	}
 	progress := a.showEval(ctx, o.json)
 	defer progress.Stop()
-	var validity *eval.Validity
+	validity := validityIn(run.Log)
 	if o.gate {
 		v, err := a.runGate(ctx, t, run, progress, models, retries)
 		if err != nil {
 			return false, err
 		}
 		validity = &v
-		run.Metadata[validityKey] = v
+	}
+	if validity != nil {
+		run.Findings = map[string]any{validityKey: validity}
 	}
 	report, done := progress.work(t.Name)
 	run.Progress = evalProgress(report, models, retries)

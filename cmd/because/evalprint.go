@@ -108,13 +108,13 @@ func (a *app) printValidity(v *eval.Validity) error {
 	return t.Write(a.out, a.style())
 }
 
-// validityKey is where a log's metadata has the verdict.
+// validityKey is where the metadata of a log's results has the verdict.
 const validityKey = "validity"
 
 // validityOf reads the verdict from a log, nil where it has none.
 func validityOf(h *evallog.Header) *eval.Validity {
 	var meta map[string]json.RawMessage
-	if json.Unmarshal(h.Eval.Metadata, &meta) != nil || meta[validityKey] == nil {
+	if h.Results == nil || json.Unmarshal(h.Results.Metadata, &meta) != nil || meta[validityKey] == nil {
 		return nil
 	}
 	var v eval.Validity
@@ -122,6 +122,16 @@ func validityOf(h *evallog.Header) *eval.Validity {
 		return nil
 	}
 	return &v
+}
+
+// validityIn reads the verdict from a log of an earlier run, nil where there is none.
+func validityIn(path string) *eval.Validity {
+	r, err := evallog.Open(path)
+	if err != nil {
+		return nil // the run will say what is wrong with a log that is there
+	}
+	defer r.Close()
+	return validityOf(r.Header())
 }
 
 // counted names what a row counts.
