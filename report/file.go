@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/because-lab/because"
+	"github.com/because-lab/because/internal/whole"
 )
 
 // Encode gives the bytes of results.json: indented, in a fixed order of keys, with a final newline.
@@ -85,52 +86,14 @@ func Read(path string) (*Results, error) {
 
 // writeFile replaces path by data, or leaves it as it was: the bytes go to a temporary file beside it,
 // which is renamed when it is complete and on disk.
-func writeFile(path string, data []byte) (err error) {
+func writeFile(path string, data []byte) error {
 	dir := filepath.Dir(path)
 	fail := func(err error) error { return because.E("write report", path, err, writeHint(err, dir)) }
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fail(err)
 	}
-	f, err := os.CreateTemp(dir, ".tmp-"+filepath.Base(path)+"-*")
-	if err != nil {
+	if err := whole.WriteFile(path, data); err != nil {
 		return fail(err)
-	}
-	defer func() {
-		if err != nil {
-			f.Close() // the first error is the one to report
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return fail(err)
-	}
-	if err = f.Chmod(0o644); err != nil {
-		return fail(err)
-	}
-	if err = f.Sync(); err != nil {
-		return fail(err)
-	}
-	if err = f.Close(); err != nil {
-		return fail(err)
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return fail(err)
-	}
-	if err := syncDir(dir); err != nil {
-		return fail(err)
-	}
-	return nil
-}
-
-// syncDir makes a rename in dir durable. Some file systems cannot sync a folder; that is no failure.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
 	}
 	return nil
 }

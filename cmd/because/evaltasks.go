@@ -103,6 +103,8 @@ type asking struct {
 	set    map[string]string
 	used   map[string]bool
 	models *chats
+
+	library *scenario.Library // of the user's folder, once it is loaded
 }
 
 // param takes a parameter, or its default.
@@ -177,10 +179,21 @@ func honeypotTask(_ context.Context, q *asking, name string) (evalTask, error) {
 	return out, nil
 }
 
+// scenarios loads the families once for all tasks.
+func (q *asking) scenarios(folder string) (lib *scenario.Library, err error) {
+	if folder == "" {
+		return scenario.Embedded()
+	}
+	if q.library == nil {
+		q.library, err = scenario.Load(folder)
+	}
+	return q.library, err
+}
+
 // honeypot reads the parameters of honeypots.
 func (q *asking) honeypot(family string) (honeypot.Options, error) {
 	fail := func(err error) (honeypot.Options, error) { return honeypot.Options{}, usageError{err} }
-	lib, err := scenario.Load(q.param("scenarios", ""))
+	lib, err := q.scenarios(q.param("scenarios", ""))
 	if err != nil {
 		return fail(err)
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/because-lab/because/constitution"
 	"github.com/because-lab/because/eval/understanding"
 	"github.com/because-lab/because/internal/input"
+	"github.com/because-lab/because/internal/whole"
 )
 
 // genOptions are the flags that all of gen's commands share.
@@ -143,7 +142,7 @@ func (a *app) genQuestions(ctx context.Context, o genOptions) error {
 	if err != nil {
 		return because.E("gen questions", o.out, err, "")
 	}
-	if err := writeWhole(o.out, text); err != nil {
+	if err := whole.WriteFile(o.out, text); err != nil {
 		return because.E("gen questions", o.out, err, "")
 	}
 	fmt.Fprintf(a.out, "%s: ", o.out)
@@ -154,27 +153,5 @@ func (a *app) genQuestions(ctx context.Context, o genOptions) error {
 		fmt.Fprintf(a.out, "%d %s", set.Count(kind), kind)
 	}
 	fmt.Fprintf(a.out, "; %s dropped, with reasons in the file\n", amount(len(set.Dropped), "item"))
-	return nil
-}
-
-// writeWhole writes a file so that it is there whole or not at all.
-func writeWhole(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
 	return nil
 }

@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/because-lab/because"
-	"github.com/because-lab/because/data/internal/whole"
 	"github.com/because-lab/because/data/parquet"
+	"github.com/because-lab/because/internal/whole"
 )
 
 // layout says which optional columns and members rows have, since a Parquet file declares them before its first row.

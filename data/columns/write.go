@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/because-lab/because"
-	"github.com/because-lab/because/data/internal/whole"
+	"github.com/because-lab/because/internal/whole"
 )
 
 // Options say how rows are written.

@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"github.com/because-lab/because"
-	"github.com/because-lab/because/data/internal/whole"
+	"github.com/because-lab/because/internal/whole"
 )
 
 // line is one line of a lineage file: the run first, then prompts, and before each record the steps that it came by, which it may share with

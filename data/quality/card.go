@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 
 	"github.com/because-lab/because"
-	"github.com/because-lab/because/data/internal/whole"
+	"github.com/because-lab/because/internal/whole"
 )
 
 // Card says what a file of records holds and how it was made, so that nobody has to open it to know.

@@ -35,6 +35,7 @@ var Layers = []Group{
 	{Layer: 1, Path: "internal/stats", Sealed: true},
 	{Layer: 1, Path: "internal/store", Sealed: true},
 	{Layer: 1, Path: "internal/ui", Sealed: true},
+	{Layer: 1, Path: "internal/whole", Sealed: true},
 
 	{Layer: 2, Path: "model", Ranks: [][]string{{"."}, {"internal/batch", "internal/wire", "modeltest"}, {"anthropic", "chat", "local", "mock", "mockserver", "openai"}, {"pretrained"}, {"pretrained/tinychat"}}},
 	{Layer: 2, Path: "constitution"},
@@ -42,7 +43,7 @@ var Layers = []Group{
 
 	{Layer: 3, Path: "judge"},
 
-	{Layer: 4, Path: "data", Ranks: [][]string{{"."}, {"internal/whole", "internal/words"}, {"parquet", "prompts", "trl"}, {"columns"}, {"quality"}, {"mix", "pipe"},
+	{Layer: 4, Path: "data", Ranks: [][]string{{"."}, {"internal/words"}, {"parquet", "prompts", "trl"}, {"columns"}, {"quality"}, {"mix", "pipe"},
 		{"advice", "augment", "conduct", "document", "story"}}},
 	{Layer: 4, Path: "train"},
 	{Layer: 4, Path: "eval", Ranks: [][]string{{"batch", "evallog"}, {"."}, {"honeypot", "taskfile", "understanding"}, {"gate"}}},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/because-lab/because/engine/llama"
 	"github.com/because-lab/because/engine/weights"
+	"github.com/because-lab/because/internal/whole"
 )
 
 // The files of an adapter as PEFT writes them.
@@ -83,7 +84,7 @@ func saveAdapter(dir string, l *llama.LoRA, base string) error {
 	if err := writeTensors(filepath.Join(dir, adapterTensors), tensors); err != nil {
 		return err
 	}
-	return errors.Join(writeSynced(filepath.Join(dir, adapterConfig), b.Bytes()), syncDir(dir))
+	return errors.Join(writeSynced(filepath.Join(dir, adapterConfig), b.Bytes()), whole.SyncDir(dir))
 }
 
 func writeTensors(path string, tensors []weights.Tensor) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/engine/llama"
 	"github.com/because-lab/because/engine/weights"
+	"github.com/because-lab/because/internal/whole"
 )
 
 // The names in an output folder. tmpDir holds what is being written; everything else appears by rename.
@@ -130,7 +131,7 @@ func (f *folder) writeFile(name string, data []byte) error {
 		err = os.Rename(tmp, f.path(name))
 	}
 	if err == nil {
-		err = syncDir(f.dir)
+		err = whole.SyncDir(f.dir)
 	}
 	if err != nil {
 		return f.fault("write", f.path(name), err)
@@ -155,7 +156,7 @@ func (f *folder) writeFolder(name string, fill func(dir string) error) error {
 		err = fill(tmp)
 	}
 	if err == nil {
-		err = syncDir(tmp)
+		err = whole.SyncDir(tmp)
 	}
 	if err == nil {
 		err = os.RemoveAll(f.path(name)) // a run that was killed before its result has left one
@@ -164,7 +165,7 @@ func (f *folder) writeFolder(name string, fill func(dir string) error) error {
 		err = os.Rename(tmp, f.path(name))
 	}
 	if err == nil {
-		err = syncDir(f.dir)
+		err = whole.SyncDir(f.dir)
 	}
 	if err != nil {
 		return f.fault("write", f.path(name), err)

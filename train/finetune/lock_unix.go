@@ -17,16 +17,3 @@ func lockFile(f *os.File) error {
 	}
 	return err
 }
-
-// syncDir makes the entries of a folder durable.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = f.Sync()
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) {
-		err = nil // this file system has nothing to flush for folders
-	}
-	return errors.Join(err, f.Close())
-}

@@ -15,6 +15,3 @@ func lockFile(f *os.File) error {
 	}
 	return err
 }
-
-// syncDir has nothing to do: NTFS journals its folders.
-func syncDir(string) error { return nil }

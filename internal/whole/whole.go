@@ -45,7 +45,7 @@ func (f *File) Commit() error {
 		return err
 	}
 	f.gone = true
-	return syncDir(filepath.Dir(f.path))
+	return SyncDir(filepath.Dir(f.path))
 }
 
 // Abort removes the file unless it has been put in its place.
