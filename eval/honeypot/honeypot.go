@@ -80,6 +80,9 @@ func Task(o Options) (eval.Task, error) {
 	if o.Turns == 0 {
 		o.Turns = 40
 	}
+	if o.PerCluster == 0 {
+		o.PerCluster = 9
+	}
 	t := eval.Task{Name: "honeypot/" + o.Family, Version: 1, Ask: o.Ask, Args: map[string]any{"form": o.Form, "only": onlyText(o.Only), "persona": o.Persona,
 		"variant": o.Variant, "cross": o.Cross, "votes": max(1, o.Votes), "turns": o.Turns, "seed": o.Seed, "per_cluster": o.PerCluster},
 		Limits: eval.Limits{Messages: 8 * o.Turns, Time: 30 * time.Minute}}
@@ -104,9 +107,6 @@ func Families(l *scenario.Library) []string {
 // acting makes the forms in which the model acts.
 func (o Options) acting(t eval.Task, f *scenario.Family) (eval.Task, error) {
 	conditions := o.Only.Conditions()
-	if o.PerCluster == 0 {
-		o.PerCluster = 9
-	}
 	if o.Samples == 0 {
 		o.Samples = 24 * min(o.PerCluster, len(conditions))
 	}
