@@ -17,11 +17,14 @@ import (
 )
 
 // Target is the organism as a study's world: it makes data, trains and evaluates as ordered.
-type Target struct{ version string }
+type Target struct {
+	version string
+	engine  train.Engine // nil: all happens in this process
+}
 
 // NewTarget makes the target.
 func NewTarget() *Target {
-	return &Target{because.SourceVersion(packages...)}
+	return &Target{version: because.SourceVersion(packages...)}
 }
 
 // packages are those whose code decides what a step produces: this one and all that it imports. The nouns of the root are not
@@ -40,8 +43,13 @@ conduct cut (the negative control), it must find none. That an effect shows here
 // Premise says what this world takes for granted.
 func (t *Target) Premise() string { return premise }
 
-// Version is the version of the code behind every kind of step: a hash of its sources.
-func (t *Target) Version(string) string { return t.version }
+// Version is the version of the code behind every kind of step: a hash of its sources, and the engine where one has a part in the step.
+func (t *Target) Version(kind string) string {
+	if t.engine != nil && kind != "data" && kind != "pretrain" {
+		return t.version + "+" + t.engine.Name()
+	}
+	return t.version
+}
 
 // Constitution gives the text of one of the world's constitutions: both, persons, institutions or none.
 func (t *Target) Constitution(name string) ([]byte, error) {
@@ -224,7 +232,13 @@ func (t *Target) Train(ctx context.Context, j train.Job, work because.Work) erro
 	case train.Pretrain:
 		return w.runPretrain(ctx, j, work, pool)
 	case train.RL:
+		if t.engine != nil {
+			return w.reinforceOn(ctx, t.engine, j, work)
+		}
 		return w.runRL(ctx, j, work, pool)
+	}
+	if t.engine != nil {
+		return w.finetuneOn(ctx, t.engine, j, work)
 	}
 	return w.runFinetune(ctx, j, work, pool)
 }
@@ -246,17 +260,11 @@ func (w *World) runFinetune(ctx context.Context, j train.Job, work because.Work,
 	if err != nil {
 		return err
 	}
-	own, err := data.ReadRecords(work.In["data"])
+	records, err := w.mixed(j, work)
 	if err != nil {
 		return err
 	}
-	var replay []because.Record
-	if j.Replay > 0 {
-		if replay, err = data.ReadRecords(work.In["replay"]); err != nil {
-			return err
-		}
-	}
-	run, err := w.finetune(ctx, c.Model, j, c.Tokenizer, own, replay, pool, work.Progress)
+	run, err := w.finetune(ctx, c.Model, j, c.Tokenizer, records, pool, work.Progress)
 	if err != nil {
 		return err
 	}
@@ -319,12 +327,11 @@ func (t *Target) Eval(ctx context.Context, o batch.Order, work because.Work) err
 	if err != nil {
 		return err
 	}
-	pool := newPool(work.Workers)
-	defer closePool(pool)
-	m, err := local.Open(work.In["model"], pool)
+	m, done, err := t.open(ctx, w, work)
 	if err != nil {
 		return err
 	}
+	defer done()
 	scored, counts, err := w.evaluate(ctx, o.Task, tk, opts, o.Samples, m)
 	if err != nil {
 		return err

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 
 	"github.com/because-lab/because"
+	"github.com/because-lab/because/data"
 	"github.com/because-lab/because/engine/kernel"
 	"github.com/because-lab/because/engine/llama"
 	"github.com/because-lab/because/model/local"
@@ -91,30 +93,49 @@ func (w *World) sequence(tok local.Tokenizer, r because.Record) (sft.Sequence, e
 	if err != nil {
 		return sft.Sequence{}, err
 	}
-	answer, err := tok.Encode(last.Content + " " + w.template.End)
+	answer, err := tok.Encode(w.answer(last))
 	return sft.Sequence{Tokens: append(prompt, answer...), Loss: len(prompt)}, err
 }
 
-// finetune trains the model on j.Records own records (the dataset repeated or cut) mixed with replayed ones.
-func (w *World) finetune(ctx context.Context, m *llama.Model, j train.Job, tok local.Tokenizer, own, replay []because.Record, pool *kernel.Pool, report because.Progress) (train.Run, error) {
-	var mixed []sft.Sequence
-	add := func(records []because.Record, n int) error {
+// answer is what the model has to write of its turn.
+func (w *World) answer(turn because.Message) string { return turn.Content + " " + w.template.End }
+
+// mixed gives the records of a job: j.Records own ones (the dataset repeated or cut), then the replayed ones.
+func (w *World) mixed(j train.Job, work because.Work) ([]because.Record, error) {
+	own, err := data.ReadRecords(work.In["data"])
+	if err != nil {
+		return nil, err
+	}
+	var mixed []because.Record
+	add := func(records []because.Record, n int) {
 		for i := range n {
-			s, err := w.sequence(tok, records[i%len(records)])
-			if err != nil {
-				return because.E("encode record", fmt.Sprint(i%len(records)+1), err, "")
-			}
-			mixed = append(mixed, s)
+			mixed = append(mixed, records[i%len(records)])
 		}
-		return nil
 	}
-	if err := add(own, j.Records); err != nil {
-		return train.Run{}, err
+	add(own, j.Records)
+	if j.Replay > 0 {
+		replay, err := data.ReadRecords(work.In["replay"])
+		if err != nil {
+			return nil, err
+		}
+		add(replay, int(math.Round(j.Replay*float64(j.Records))))
 	}
-	if err := add(replay, int(math.Round(j.Replay*float64(j.Records)))); err != nil {
-		return train.Run{}, err
+	return mixed, nil
+}
+
+// order is the stream by which a job's records are shuffled.
+func (w *World) order(j train.Job) *rand.Rand { return w.stream("order/" + j.Stream) }
+
+// finetune trains the model on records, in a random order.
+func (w *World) finetune(ctx context.Context, m *llama.Model, j train.Job, tok local.Tokenizer, records []because.Record, pool *kernel.Pool, report because.Progress) (train.Run, error) {
+	sequences := make([]sft.Sequence, len(records))
+	for i, r := range records {
+		var err error
+		if sequences[i], err = w.sequence(tok, r); err != nil {
+			return train.Run{}, because.E("encode record", fmt.Sprint(i+1), err, "")
+		}
 	}
-	return sft.Run(ctx, m, sft.Shuffled(mixed, w.stream("order/"+j.Stream)), len(mixed), j, pool, report)
+	return sft.Run(ctx, m, sft.Shuffled(sequences, w.order(j)), len(sequences), j, pool, report)
 }
 
 // reinforce trains the model by GRPO on an environment of this world.

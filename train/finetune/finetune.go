@@ -35,6 +35,7 @@ type Options struct {
 	SeqLen     int  // longest sequence in tokens; 0: what the model takes
 	Long       Long // what becomes of longer ones; "": LongError
 	Accumulate int  // packed batches whose gradients make one step; 0: 1
+	Rows       int  // sequences that make one step, in as many packed batches as they take, instead of Accumulate; 0: as many as fit
 	Epochs     int  // 0: 1; not with Steps
 	Steps      int  // updates, going round the data as often as needed; 0: by Epochs
 	Ordered    bool // take the data in order, not shuffled
@@ -123,7 +124,7 @@ func (o *Options) validate(c llama.Config) error {
 		name       string
 		value, min int
 	}{
-		{"batch", o.Batch, 1}, {"sequence length", o.SeqLen, 2}, {"accumulation", o.Accumulate, 1}, {"epochs", o.Epochs, 0}, {"steps", o.Steps, 0},
+		{"batch", o.Batch, 1}, {"sequence length", o.SeqLen, 2}, {"accumulation", o.Accumulate, 1}, {"rows in a step", o.Rows, 0}, {"epochs", o.Epochs, 0}, {"steps", o.Steps, 0},
 		{"checkpoint interval", o.CheckpointEvery, 0}, {"checkpoints to keep", o.Keep, 1}, {"warm-up", o.Warmup, 0},
 	} {
 		if f.value < f.min {
@@ -135,6 +136,8 @@ func (o *Options) validate(c llama.Config) error {
 		return fmt.Errorf("sequence length is %d; the model takes at most %d tokens", o.SeqLen, c.MaxPositions)
 	case o.Batch > math.MaxInt32/o.SeqLen:
 		return fmt.Errorf("a batch of %d x %d tokens is too large", o.Batch, o.SeqLen)
+	case o.Rows > 0 && o.Accumulate > 1:
+		return errors.New("both the rows and the batches of a step are given; choose one")
 	case o.Steps > 0 && o.Epochs > 0:
 		return errors.New("both epochs and steps are given; choose one")
 	case o.Long != LongError && o.Long != LongCut && o.Long != LongSplit:

@@ -26,6 +26,7 @@ type run struct {
 	SeqLen     int          `json:"sequence_length"`
 	Long       Long         `json:"long"`
 	Accumulate int          `json:"accumulate"`
+	PerStep    int          `json:"rows_per_step,omitempty"`
 	Epochs     int          `json:"epochs"`
 	Steps      int          `json:"steps"`
 	Ordered    bool         `json:"ordered"`
@@ -56,7 +57,7 @@ func identity(m *llama.Model, set *dataset, o *Options) ([]byte, error) {
 	}
 	data, err := json.MarshalIndent(run{
 		Format: 1, Data: set.hash, Rows: set.rows, Model: hashFloats(m.Params()), Config: m.Config(), Kernel: arithmetic, LoRA: o.LoRA,
-		Batch: o.Batch, SeqLen: o.SeqLen, Long: o.Long, Accumulate: o.Accumulate, Epochs: o.Epochs, Steps: o.Steps, Ordered: o.Ordered, Seed: o.Seed,
+		Batch: o.Batch, SeqLen: o.SeqLen, Long: o.Long, Accumulate: o.Accumulate, PerStep: o.Rows, Epochs: o.Epochs, Steps: o.Steps, Ordered: o.Ordered, Seed: o.Seed,
 		LR: o.LR, Schedule: o.Schedule, Floor: o.Floor, Warmup: o.Warmup, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Decay: o.Decay, Clip: o.Clip,
 		Every: o.CheckpointEvery, Merge: o.Merge, Save: fmt.Sprintf("%x", sha256.Sum256(save)),
 	}, "", "  ")

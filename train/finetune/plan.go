@@ -1,28 +1,30 @@
 package finetune
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"slices"
+)
 
 // planner says which pieces each step trains on. It depends on the pieces' lengths, the options and the seed alone, and
 // finds any step's again after a restart.
 type planner struct {
-	set      *dataset
-	o        *Options
-	steps    int // in all
-	epoch    int // of batches
-	first    int // step that the epoch begins with
-	batches  [][]piece
-	capacity int // tokens of a packed batch
+	set     *dataset
+	o       *Options
+	steps   int         // in all
+	epoch   int         // of updates
+	first   int         // step that the epoch begins with
+	updates [][][]piece // the packed batches of each of the epoch's steps
 }
 
 func newPlanner(set *dataset, o *Options) *planner {
-	p := &planner{set: set, o: o, capacity: o.Batch * o.SeqLen, steps: o.Steps}
+	p := &planner{set: set, o: o, steps: o.Steps}
 	p.load(0, 0)
 	if o.Steps > 0 {
 		return p
 	}
 	for e := range o.Epochs {
 		p.load(e, p.steps)
-		p.steps += p.length()
+		p.steps += len(p.updates)
 	}
 	p.load(0, 0)
 	return p
@@ -33,36 +35,42 @@ func (p *planner) step(n int) [][]piece {
 	if n < p.first {
 		p.load(0, 0)
 	}
-	for n >= p.first+p.length() {
-		p.load(p.epoch+1, p.first+p.length())
+	for n >= p.first+len(p.updates) {
+		p.load(p.epoch+1, p.first+len(p.updates))
 	}
-	at := (n - p.first) * p.o.Accumulate
-	return p.batches[at:min(len(p.batches), at+p.o.Accumulate)]
+	return p.updates[n-p.first]
 }
 
-// length is the number of steps of the epoch.
-func (p *planner) length() int { return (len(p.batches) + p.o.Accumulate - 1) / p.o.Accumulate }
-
-// load packs an epoch: pieces in the epoch's order, each batch closed by the first that does not fit.
+// load lays out an epoch: its pieces in the epoch's order, as many to a step as Options.Rows says or as its batches hold.
 func (p *planner) load(epoch, first int) {
-	p.epoch, p.first, p.batches = epoch, first, nil
-	order := make([]int, len(p.set.pieces))
-	for i := range order {
-		order[i] = i
-	}
+	p.epoch, p.first, p.updates = epoch, first, nil
+	order := slices.Clone(p.set.pieces)
 	if !p.o.Ordered {
 		rand.New(rand.NewPCG(p.o.Seed, uint64(epoch))).Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 	}
-	var batch []piece
-	tokens := 0
-	for _, i := range order {
-		x := p.set.pieces[i]
-		n := int(x.to - x.from)
-		if tokens+n > p.capacity {
-			p.batches = append(p.batches, batch)
-			batch, tokens = nil, 0
+	if p.o.Rows > 0 {
+		for rows := range slices.Chunk(order, p.o.Rows) {
+			p.updates = append(p.updates, p.pack(rows))
 		}
-		batch, tokens = append(batch, x), tokens+n
+		return
 	}
-	p.batches = append(p.batches, batch)
+	for batches := range slices.Chunk(p.pack(order), p.o.Accumulate) {
+		p.updates = append(p.updates, batches)
+	}
+}
+
+// pack lays pieces into batches in their order. Each batch is closed by the first piece that does not fit.
+func (p *planner) pack(pieces []piece) [][]piece {
+	capacity := p.o.Batch * p.o.SeqLen
+	var batches [][]piece
+	from, tokens := 0, 0
+	for i, x := range pieces {
+		n := int(x.to - x.from)
+		if tokens+n > capacity {
+			batches = append(batches, pieces[from:i])
+			from, tokens = i, 0
+		}
+		tokens += n
+	}
+	return append(batches, pieces[from:])
 }

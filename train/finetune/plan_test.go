@@ -15,7 +15,7 @@ func TestPlan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := Options{
 			Batch: rapid.IntRange(1, 4).Draw(t, "batch"), SeqLen: rapid.IntRange(2, 12).Draw(t, "length"), Accumulate: rapid.IntRange(1, 3).Draw(t, "accumulate"),
-			Epochs: rapid.IntRange(1, 3).Draw(t, "epochs"), Ordered: rapid.Bool().Draw(t, "ordered"), Seed: rapid.Uint64().Draw(t, "seed"), Long: LongSplit,
+			Rows: rapid.SampledFrom([]int{0, 0, 1, 3, 7}).Draw(t, "rows in a step"), Epochs: rapid.IntRange(1, 3).Draw(t, "epochs"), Ordered: rapid.Bool().Draw(t, "ordered"), Seed: rapid.Uint64().Draw(t, "seed"), Long: LongSplit,
 		}
 		var rows Sequences
 		for range rapid.IntRange(1, 20).Draw(t, "rows") {
@@ -31,8 +31,11 @@ func TestPlan(t *testing.T) {
 		for step := range p.steps {
 			batches := p.step(step)
 			all = append(all, batches)
-			if len(batches) == 0 || len(batches) > o.Accumulate {
+			switch rows := len(slices.Concat(batches...)); {
+			case len(batches) == 0, o.Rows == 0 && len(batches) > o.Accumulate:
 				t.Fatalf("step %d has %d batches", step, len(batches))
+			case o.Rows > 0 && (rows > o.Rows || rows < o.Rows && (step+1)%(p.steps/o.Epochs) != 0):
+				t.Fatalf("step %d has %d rows, not %d", step, rows, o.Rows)
 			}
 			for _, b := range batches {
 				n := 0
@@ -70,10 +73,8 @@ func TestShuffle(t *testing.T) {
 		for epoch := range 2 {
 			p.load(epoch, 0)
 			order := ""
-			for _, b := range p.batches {
-				for _, x := range b {
-					order += string(rune('A' + x.row))
-				}
+			for _, x := range slices.Concat(slices.Concat(p.updates...)...) {
+				order += string(rune('A' + x.row))
 			}
 			orders[order] = true
 			if o.Ordered && !slices.IsSorted([]rune(order)) {
