@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/constitution"
+	"github.com/because-lab/because/data/catalog"
 	"github.com/because-lab/because/eval/understanding"
 	"github.com/because-lab/because/internal/input"
 	"github.com/because-lab/because/internal/whole"
@@ -23,7 +23,6 @@ type genOptions struct {
 	constitution, writer, reviewer, out string
 	n                                   int
 	seed                                uint64
-	ask                                 askOptions
 }
 
 func newGen(a *app) *cobra.Command {
@@ -32,8 +31,7 @@ func newGen(a *app) *cobra.Command {
 		Short: "let a writer model make data from a constitution",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				names := slices.Sorted(maps.Keys(recipes))
-				return usage("gen", args[0], input.DidYouMean(args[0], append(names, "questions")), "unknown recipe")
+				return usage("gen", args[0], input.DidYouMean(args[0], append(catalog.Names(), "questions")), "unknown recipe")
 			}
 			return nil
 		},
@@ -41,45 +39,63 @@ func newGen(a *app) *cobra.Command {
 	}
 	cmd.FParseErrWhitelist.UnknownFlags = true // of a recipe that is mistyped: its name is what to say
 	cmd.AddCommand(newGenQuestions(a))
-	for _, name := range slices.Sorted(maps.Keys(recipes)) {
-		cmd.AddCommand(newGenRecipe(a, name, recipes[name]))
+	for _, name := range catalog.Names() {
+		r, err := catalog.Find(name)
+		if err != nil {
+			panic("because: the catalog lacks a recipe that it lists: " + err.Error())
+		}
+		cmd.AddCommand(newGenRecipe(a, r))
 	}
 	return cmd
 }
 
-func (o *genOptions) addTo(cmd *cobra.Command, n int, what string) {
+func (o *genOptions) addTo(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.constitution, "constitution", constitution.Default, "a shipped constitution or a `file`")
-	f.StringVar(&o.writer, "writer", "", "the "+chatModelHelp+" (required)")
-	f.StringVar(&o.reviewer, "reviewer", "", "`model` that reviews what was written (default: the writer, in a request of its own)")
 	f.StringVarP(&o.out, "out", "o", "", "`file` to write (required)")
-	f.IntVarP(&o.n, "number", "n", n, "`number` of "+what)
 	f.Uint64Var(&o.seed, "seed", 1, "seed `number`")
-	f.IntVar(&o.ask.maxTokens, "max-tokens", 0, "`tokens` of an answer, at most")
-	f.Float64Var(&o.ask.temperature, "temperature", because.OwnTemperature, "`temperature` of answers; -1 is the model's own")
-	f.StringVar(&o.ask.effort, "effort", "", "how much a reasoning model thinks: low, medium or high")
 	o.modelOptions.addTo(f)
 }
 
+func (o *genOptions) addConstitution(f *pflag.FlagSet) {
+	f.StringVar(&o.constitution, "constitution", constitution.Default, "a shipped constitution or a `file`")
+}
+
+func (o *genOptions) addReviewer(f *pflag.FlagSet) {
+	f.StringVar(&o.reviewer, "reviewer", "", "`model` that reviews what was written (default: the writer, in a request of its own)")
+}
+
 func (o genOptions) check(way string) error {
-	bad := func(flag, format string, args ...any) error {
-		return usage("gen "+way, "--"+flag, "see because gen "+way+" --help", format, args...)
-	}
 	switch {
-	case o.writer == "":
-		return bad("writer", "is missing")
 	case o.out == "":
-		return bad("out", "is missing")
-	case o.n < 1:
-		return bad("number", "%d is not a number of records", o.n)
+		return o.bad(way, "out", "is missing")
+	case o.n < 0:
+		return o.bad(way, "number", "%d is not a number of records", o.n)
 	case o.connections < 1:
-		return bad("connections", "%d is not a number of requests", o.connections)
+		return o.bad(way, "connections", "%d is not a number of requests", o.connections)
 	}
 	return nil
 }
 
+// needWriter refuses to go on without a writer.
+func (o genOptions) needWriter(way string) error {
+	if o.writer == "" {
+		return o.bad(way, "writer", "is missing")
+	}
+	return nil
+}
+
+func (genOptions) bad(way, flag, format string, args ...any) error {
+	return usage("gen "+way, "--"+flag, "see because gen "+way+" --help", format, args...)
+}
+
+// questionOptions are the flags of gen questions.
+type questionOptions struct {
+	genOptions
+	ask askOptions
+}
+
 func newGenQuestions(a *app) *cobra.Command {
-	var o genOptions
+	var o questionOptions
 	cmd := &cobra.Command{
 		Use:   "questions --writer MODEL -o FILE.yaml",
 		Short: "questions about a constitution, for because eval understanding",
@@ -93,15 +109,26 @@ for none twice.`,
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.genQuestions(cmd.Context(), o) },
 	}
-	o.addTo(cmd, 30, "questions of each kind, each in two wordings")
+	f := cmd.Flags()
+	o.addTo(cmd)
+	o.addConstitution(f)
+	o.addReviewer(f)
+	f.StringVar(&o.writer, "writer", "", "the "+chatModelHelp+" (required)")
+	f.IntVarP(&o.n, "number", "n", 30, "`number` of questions of each kind, each in two wordings")
+	f.IntVar(&o.ask.maxTokens, "max-tokens", 0, "`tokens` of an answer, at most")
+	f.Float64Var(&o.ask.temperature, "temperature", because.OwnTemperature, "`temperature` of answers; -1 is the model's own")
+	f.StringVar(&o.ask.effort, "effort", "", "how much a reasoning model thinks: low, medium or high")
 	cmd.Flags().Lookup("cache").DefValue = "read-write"
 	o.cache = "read-write"
 	return cmd
 }
 
-func (a *app) genQuestions(ctx context.Context, o genOptions) error {
-	if err := o.check("questions"); err != nil {
+func (a *app) genQuestions(ctx context.Context, o questionOptions) error {
+	if err := errors.Join(o.needWriter("questions"), o.check("questions")); err != nil {
 		return err
+	}
+	if o.n < 1 {
+		return o.bad("questions", "number", "%d is not a number of questions", o.n)
 	}
 	c, err := constitution.Find(o.constitution)
 	if err != nil {

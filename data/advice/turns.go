@@ -28,11 +28,11 @@ func (r *recipe) inject(it pipe.Item) ([]pipe.Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []pipe.Item{it.With("excerpt", excerpt, "injection", injection, "wording", wordings[k], "conversation", shown(opening(it)))}, nil
+	return []pipe.Item{it.With("excerpt", excerpt, "injection", injection, "wording", wordings[k], "conversation", Shown(opening(it)))}, nil
 }
 
-// shown writes a conversation for a reader.
-func shown(messages []because.Message) string {
+// Shown writes a conversation for a reader.
+func Shown(messages []because.Message) string {
 	var parts []string
 	for _, m := range messages {
 		parts = append(parts, fmt.Sprintf("%s:\n%s", m.Role, m.Content))
@@ -55,7 +55,7 @@ func (r *recipe) second(ctx context.Context, s *pipe.Step, it pipe.Item) ([]pipe
 				found = append(found, fault{"quotes the constitution", fmt.Sprintf("It has the words %q, which the person has never read.", span)})
 			}
 			return again(found)
-		}}, it.With("conversation", shown(talk))))
+		}}, it.With("conversation", Shown(talk))))
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (r *recipe) second(ctx context.Context, s *pipe.Step, it pipe.Item) ([]pipe
 	}
 	talk = append(talk, because.Message{Role: because.RoleUser, Content: asked.Get("follow_up")})
 	reviewed, err := one(s.Ask(ctx, pipe.Ask{Name: "review-again", Prompt: "review", Model: pipe.Reviewer, Uses: []string{"excerpt", "conversation", "draft"},
-		Check: checkAnswer}, drafted.With("conversation", shown(talk))))
+		Check: checkAnswer}, drafted.With("conversation", Shown(talk))))
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ var files embed.FS
 // Options say what is copied and what is added.
 type Options struct {
 	Source string       // file of records: prompts for RL or conversations
-	Kind   columns.Kind // of these: RL or SFT; "": RL
+	Kind   columns.Kind // of these: RL or SFT; "": that of the file's first record
 	// Copies is how many copies are made of each record, each with other tools and another system prompt; 0: 1.
 	Copies  int
 	Library string // folder with tools/*.yaml and systems.yaml that go before the shipped ones
@@ -48,18 +48,22 @@ const op = "prepare augmented environments"
 // Recipe copies records. A record that has a system prompt keeps it, and gets tools alone; one that has tools is left out and counted. The copy's further
 // columns are the original's, and source, tools_from and system_from name what it was made from.
 func Recipe(o Options) (*pipe.Recipe, error) {
-	if o.Kind == "" {
-		o.Kind = columns.RL
-	}
 	if o.Copies <= 0 {
 		o.Copies = 1
 	}
 	if o.Tools == [2]int{} {
 		o.Tools = [2]int{2, 7}
 	}
-	switch {
-	case o.Source == "":
+	if o.Source == "" {
 		return nil, because.E(op, "source", errors.New("no file is named"), "")
+	}
+	if o.Kind == "" {
+		var err error
+		if o.Kind, err = kindOf(o.Source); err != nil {
+			return nil, err
+		}
+	}
+	switch {
 	case o.Kind != columns.RL && o.Kind != columns.SFT:
 		return nil, because.E(op, string(o.Kind), errors.New("prompts (rl) and conversations (sft) can be augmented"), "")
 	case o.Tools[0] < 1 || o.Tools[1] < o.Tools[0]:
@@ -84,6 +88,14 @@ func Recipe(o Options) (*pipe.Recipe, error) {
 		r.Stages = append(r.Stages, pipe.Map{Name: "system", Do: c.system})
 	}
 	return r, nil
+}
+
+// kindOf tells the kind of a file's first record.
+func kindOf(path string) (columns.Kind, error) {
+	for row, err := range columns.Read(path) {
+		return row.Kind(), err
+	}
+	return "", nil // Read gives a row or an error
 }
 
 // copier makes copies.

@@ -305,13 +305,31 @@ func TestConversations(t *testing.T) {
 	}
 }
 
+// Without a kind, the first record tells it.
+func TestKindOfTheFile(t *testing.T) {
+	talk := columns.Row{Messages: []because.Message{user("q"), {Role: because.RoleAssistant, Content: "a"}}}
+	for kind, row := range map[columns.Kind]columns.Row{columns.SFT: talk, columns.RL: prompt("q")} {
+		r, err := Recipe(Options{Source: write(t, kind, row)})
+		if err != nil || r.Kind != kind {
+			t.Errorf("%v, %v", r, err)
+		}
+	}
+	if _, err := Recipe(Options{Source: write(t, columns.SDF, columns.Row{Text: "t"})}); err == nil || !strings.Contains(err.Error(), "can be augmented") {
+		t.Errorf("texts: %v", err)
+	}
+}
+
 func TestBadOptions(t *testing.T) {
 	for _, o := range []Options{{}, {Source: "x", Kind: columns.SDF}, {Source: "x", Tools: [2]int{3, 2}}, {Source: "x", Prompts: "/does/not/exist"}} {
 		if _, err := Recipe(o); err == nil {
 			t.Errorf("%v is accepted", o)
 		}
 	}
-	r, err := Recipe(Options{Source: filepath.Join(t.TempDir(), "none.jsonl")})
+	none := filepath.Join(t.TempDir(), "none.jsonl")
+	if _, err := Recipe(Options{Source: none}); err == nil {
+		t.Error("a file that is not there has a kind")
+	}
+	r, err := Recipe(Options{Source: none, Kind: columns.RL})
 	if err != nil {
 		t.Fatal(err)
 	}

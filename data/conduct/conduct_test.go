@@ -425,6 +425,26 @@ func TestYields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var shown strings.Builder
+	if err := WriteYields(&shown, res.Card); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"  later                              12     12  100.0 %   [75.8, 100.0]\n", "  craft                              12      0    0.0 %   [0.0, 24.2]\n" +
+		"      dropped 12: took the bait\n"} {
+		if !strings.Contains(shown.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, shown.String())
+		}
+	}
+	single := res.Card
+	single.Kinds, single.Stages = map[string]int{"power-seeking/later": 12}, nil
+	other := res.Card
+	other.Recipe = "documents"
+	for _, c := range []quality.Card{single, other} {
+		shown.Reset()
+		if err := WriteYields(&shown, c); err != nil || shown.Len() > 0 {
+			t.Errorf("%q, %v", shown.String(), err)
+		}
+	}
 	got := Yields(res.Card)
 	for i, want := range []Yield{{Wording: "later", Tried: 12, Kept: 12, Share: 1}, {Wording: "touched", Tried: 12, Kept: 12, Share: 1},
 		{Wording: "craft", Tried: 12, Dropped: map[string]int{tookBait: 12}}} {

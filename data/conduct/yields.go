@@ -1,6 +1,9 @@
 package conduct
 
 import (
+	"fmt"
+	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -60,4 +63,23 @@ func Yields(c quality.Card) []Yield {
 		return strings.Compare(a.Wording, b.Wording)
 	})
 	return out
+}
+
+// WriteYields prints the share of runs that was kept under each wording, where a file has several: which wording elicits what is wanted. Other files print
+// nothing.
+func WriteYields(w io.Writer, c quality.Card) error {
+	all := Yields(c)
+	if c.Recipe != string(Deliberation) || len(all) < 2 {
+		return nil
+	}
+	var b strings.Builder
+	b.WriteString("\nkept by wording of the injection    runs   kept   share   95 % interval\n")
+	for _, y := range all {
+		fmt.Fprintf(&b, "  %-30s %6d %6d  %5.1f %%   [%.1f, %.1f]\n", y.Wording, y.Tried, y.Kept, 100*y.Share, 100*y.Lo, 100*y.Hi)
+		for _, why := range slices.Sorted(maps.Keys(y.Dropped)) {
+			fmt.Fprintf(&b, "      dropped %d: %s\n", y.Dropped[why], why)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }

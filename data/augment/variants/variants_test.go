@@ -116,6 +116,16 @@ func TestEndToEnd(t *testing.T) {
 			t.Errorf("%s has %.0f words, rules have %.0f", f, n, base)
 		}
 	}
+	paths, err := Write(c, out)
+	if err != nil || len(paths) != 3 {
+		t.Fatalf("%v, %v", paths, err)
+	}
+	for i, f := range Forms {
+		v, err := constitution.Load(paths[i])
+		if err != nil || v.Form != f || v.Hash() != forms[f].Hash() || paths[i] != strings.TrimSuffix(out, ".jsonl")+"-"+string(f)+".md" {
+			t.Errorf("%s: %v", paths[i], err)
+		}
+	}
 	if forms[constitution.Subrules].Counts().Subrules == 0 || forms[constitution.Reasons].Counts().Reasons == 0 || forms[constitution.Rules].Counts().Reasons != 0 {
 		t.Error("a form is not what it says")
 	}
