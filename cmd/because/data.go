@@ -19,48 +19,20 @@ import (
 
 func newData(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "data card|check|mix",
-		Short: "measure, check and mix training data",
+		Use:   "data card|read|check|mix",
+		Short: "measure, read, check and mix training data",
 		Long: `Data works on files of training data, JSON lines or Parquet in TRL's columns: conversations (messages, or prompt and
 completion), documents (text), prompts for reinforcement learning (prompt) and preferences (prompt, chosen,
 rejected).`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("data", args[0], "there are data card, data check and data mix", "unknown command")
+				return usage("data", args[0], "there are data card, data read, data check and data mix", "unknown command")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDataCard(a), newDataCheck(a), newDataMix(a))
-	return cmd
-}
-
-func newDataCard(a *app) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "card FILE",
-		Short: "say what a file of training data holds, how varied it is, and which habits it has",
-		Long: `Card counts records, words and tokens (at four bytes each), lengths by role, how varied the texts are (distinct
-n-grams, compression), near-duplicates (word 5-grams, Jaccard similarity above 0.5), shared openings, names within
-sentences, and habits of style.`,
-		Example: `  because data card corpora/advice.jsonl`,
-		Args:    exactlyOne("the file"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			card, err := quality.Measure(args[0], quality.Options{})
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				e := json.NewEncoder(a.out)
-				e.SetEscapeHTML(false)
-				e.SetIndent("", "  ")
-				return e.Encode(card)
-			}
-			return card.Print(a.out)
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.AddCommand(newDataCard(a), newDataRead(a), newDataCheck(a), newDataMix(a))
 	return cmd
 }
 

@@ -1,5 +1,5 @@
 // Package quality measures training data: how much there is, how varied it is, how much of it is nearly the same, which habits it has, and
-// whether it holds what an evaluation reserves. Everything is a pure function of the records, without a model.
+// whether it holds what an evaluation reserves. All that is a pure function of the records, without a model; Grade, apart from it, asks a judge.
 package quality
 
 import (
@@ -32,6 +32,9 @@ type Card struct {
 	Openings []Opening `json:"openings"` // of answers or texts, and of users
 	Names    []Name    `json:"names,omitempty"`
 	Style    []Habit   `json:"style"`
+
+	// Judged holds what judges made of the records, one entry for each judge, rubric, constitution and seed.
+	Judged []Judged `json:"judged,omitempty"`
 }
 
 // Stage says what one stage of a recipe did.

@@ -197,21 +197,29 @@ func (m *measurer) compare(rows iter.Seq2[columns.Row, error]) error {
 
 // labels counts by what the lineage says.
 func (m *measurer) labels(r columns.Row) {
-	var l struct {
-		Kind, Principle string
-	}
-	if json.Unmarshal(r.Extra["lineage"], &l) != nil {
-		var text string // as in Parquet
-		if json.Unmarshal(r.Extra["lineage"], &text) != nil || json.Unmarshal([]byte(text), &l) != nil {
-			return
-		}
-	}
+	l := lineageOf(r)
 	if l.Kind != "" {
 		m.c.Kinds[l.Kind]++
 	}
 	if l.Principle != "" {
 		m.c.Principles[l.Principle]++
 	}
+}
+
+// lineage is what of a row's lineage is looked at.
+type lineage struct{ Kind, Principle, Sampled string }
+
+// lineageOf reads a row's lineage, where it has one: JSON or, in Parquet, a string that holds JSON.
+func lineageOf(r columns.Row) lineage {
+	var l lineage
+	if json.Unmarshal(r.Extra["lineage"], &l) == nil {
+		return l
+	}
+	var text string
+	if json.Unmarshal(r.Extra["lineage"], &text) != nil || json.Unmarshal([]byte(text), &l) != nil {
+		return lineage{}
+	}
+	return l
 }
 
 // style looks for habits in one text.

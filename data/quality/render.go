@@ -45,6 +45,9 @@ func (c Card) Print(w io.Writer) error {
 	for _, h := range c.Style {
 		fmt.Fprintf(&b, "  %6s  %d of %d  %s\n", percent(h.Share), h.N, h.Of, h.About)
 	}
+	for _, j := range c.Judged {
+		j.print(&b)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
