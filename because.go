@@ -69,6 +69,7 @@ type Document struct {
 // Text for SDF (loss on every token).
 type Record struct {
 	Messages []Message `json:"messages,omitempty"`
+	Tools    []Tool    `json:"tools,omitempty"` // of the conversation
 	Text     string    `json:"text,omitempty"`
 	Lineage  Lineage   `json:"lineage"`
 }

@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// source is the code that decides what a step of the organism's studies produces. It is hashed into the steps' keys, so that a
-// result made by other code is never served.
+// source is the code that decides what a step of a study produces. It is hashed into the steps' keys, so that a result made by other code is never
+// served.
 //
-//go:embed data engine eval/batch model/local organism train
+//go:embed checkpoint constitution data engine eval internal/input internal/stats internal/whole judge model organism scenario train
 var source embed.FS
 
 // SourceVersion identifies the code of packages of this module, given by their folders: a hash of their files and of those in

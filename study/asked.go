@@ -22,6 +22,14 @@ type answer struct {
 
 func askOnce(w World) *asked { return &asked{World: w, answers: map[string]answer{}} }
 
+// resolve gives the order by which a dataset is known.
+func (a *asked) resolve(o data.Order) (data.Order, error) {
+	if r, ok := a.World.(Resolving); ok {
+		return r.ResolveData(o)
+	}
+	return o, nil
+}
+
 // ask gives the answer to a question, from ask where it was not asked before.
 func (a *asked) ask(method string, order any, ask func() (answer, error)) (answer, error) {
 	key, err := store.Encode([]any{method, order})
@@ -38,8 +46,11 @@ func (a *asked) ask(method string, order any, ask func() (answer, error)) (answe
 	return got, err
 }
 
-// CheckData implements World.
+// CheckData implements World. The order may still name files.
 func (a *asked) CheckData(o data.Order) (needsModel bool, err error) {
+	if o, err = a.resolve(o); err != nil {
+		return false, err
+	}
 	question := o
 	question.Seed, question.Tokens, question.Stream = 0, 0, ""
 	got, err := a.ask("data", question, func() (got answer, err error) {

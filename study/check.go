@@ -14,7 +14,7 @@ import (
 // refers to nothing. What only the target knows (recipes, tasks, options) New checks.
 func (f *File) Check() error {
 	for _, check := range []func() error{
-		f.checkHead, f.checkWorlds, f.checkReplay, f.checkInit, f.checkArms, f.checkFrom, f.checkEvals, f.checkChecks,
+		f.checkHead, f.checkTrainer, f.checkWorlds, f.checkReplay, f.checkInit, f.checkArms, f.checkFrom, f.checkEvals, f.checkChecks,
 		f.checkClaims, f.checkAblations, f.checkSweeps, f.checkQuick,
 	} {
 		if err := check(); err != nil {

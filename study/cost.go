@@ -24,27 +24,35 @@ const (
 	samplingFactor = 2
 )
 
-// parameters estimates the size of the study's model (tied embeddings, SwiGLU).
-func (p *planner) parameters() float64 {
-	m := p.f.Model
-	w, layers, ffn := float64(m.Width), float64(m.Layers), float64(m.FFN)
-	return vocabulary*w + layers*(4*w*w+3*w*ffn)
+// sizes are those by which costs are estimated.
+type sizes struct{ parameters, record, prompt, answer float64 }
+
+// sizesOf gives what the world says of its sizes, or those of a templated one with a model of the study's shape (tied embeddings, SwiGLU).
+func sizesOf(f *File, w World) sizes {
+	s := sizes{record: recordTokens, prompt: promptTokens, answer: answerTokens}
+	if sized, ok := w.(Sized); ok {
+		s.parameters, s.record, s.prompt, s.answer = sized.Sizes()
+	} else if m := f.Model; m != nil {
+		w, layers, ffn := float64(m.Width), float64(m.Layers), float64(m.FFN)
+		s.parameters = vocabulary*w + layers*(4*w*w+3*w*ffn)
+	}
+	return s
 }
 
 // learn is the cost of training on tokens: 6 operations per parameter and token, forward and backward.
 func (p *planner) learn(tokens float64) Cost {
-	return Cost{Tokens: tokens, FLOP: 6 * p.parameters() * tokens}
+	return Cost{Tokens: tokens, FLOP: 6 * p.sizes.parameters * tokens}
 }
 
 // answer is the cost of sampling answers.
 func (p *planner) answer(samples float64) Cost {
-	return Cost{FLOP: 2 * p.parameters() * samplingFactor * samples * (promptTokens + answerTokens)}
+	return Cost{FLOP: 2 * p.sizes.parameters * samplingFactor * samples * (p.sizes.prompt + p.sizes.answer)}
 }
 
 func (p *planner) trainCost(m train.Method, s *Settings) Cost {
 	if m == train.RL {
 		episodes := float64(*s.Steps) * float64(*s.Prompts) * float64(*s.Group)
-		c := p.learn(episodes * (promptTokens + answerTokens))
+		c := p.learn(episodes * (p.sizes.prompt + p.sizes.answer))
 		c.FLOP += p.answer(episodes).FLOP
 		return c
 	}
@@ -52,7 +60,7 @@ func (p *planner) trainCost(m train.Method, s *Settings) Cost {
 	if s.Replay != nil {
 		records += math.Round(*s.Replay * records)
 	}
-	return p.learn(records * recordTokens)
+	return p.learn(records * p.sizes.record)
 }
 
 // dataCost counts sampling alone: about a third of the answers are kept.
@@ -60,7 +68,7 @@ func (p *planner) dataCost(o data.Order, onPolicy bool) Cost {
 	if !onPolicy {
 		return Cost{FLOP: 1e4 * float64(o.Tokens)}
 	}
-	return p.answer(3 * float64(o.Tokens) / (promptTokens + answerTokens))
+	return p.answer(3 * float64(o.Tokens) / (p.sizes.prompt + p.sizes.answer))
 }
 
 func (p *planner) evalCost(o batch.Order) Cost { return p.answer(float64(o.Samples)) }

@@ -3,13 +3,16 @@ package study
 import "github.com/because-lab/because/train"
 
 // File is a study: a YAML file (see Load), or the same filled in by Go. Everything in it is identity: what a change
-// touches is made again, and nothing else. Where the work runs and on how many cores is not in it.
+// touches is made again, and nothing else. Where the work runs and on how many cores is not in it, but in Train, which is no identity apart from the engine.
 type File struct {
 	Study  string `yaml:"study"`            // name, also of the folder under runs/
 	Title  string `yaml:"title,omitempty"`  // for people; Study where empty
 	About  string `yaml:"about,omitempty"`  // a paragraph on the purpose
 	Limits string `yaml:"limits,omitempty"` // what the study does not show
 	Target string `yaml:"target"`           // whose world it runs in: organism, local:PATH, provider/model
+
+	// Train says what trains the models; this process where nil.
+	Train *Trainer `yaml:"train,omitempty"`
 
 	// Constitution names the document that is taught: one that the target knows, or a file's path.
 	Constitution string `yaml:"constitution,omitempty"`
@@ -22,7 +25,7 @@ type File struct {
 	Replay   *Replay  `yaml:"replay,omitempty"`   // what stages with replay mix in
 	Defaults Defaults `yaml:"defaults,omitempty"` // merged under each stage
 
-	Init    []Stage `yaml:"init"`              // makes the model that every arm starts from; the first stage pretrains it
+	Init    []Stage `yaml:"init,omitempty"`    // makes the model that every arm starts from; the first stage pretrains it, unless the target is a checkpoint
 	Control string  `yaml:"control,omitempty"` // the arm that others are compared with in tables; the first where empty
 	Arms    []Arm   `yaml:"arms"`
 

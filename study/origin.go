@@ -10,6 +10,7 @@ import (
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/data"
 	"github.com/because-lab/because/eval/batch"
+	"github.com/because-lab/because/train"
 )
 
 // facts tells in words what the files of an artifact say. What can't be read is said too: an explanation is still useful
@@ -66,6 +67,9 @@ func trainFacts(dir string) ([]string, error) {
 	run, err := readRun(dir)
 	if err != nil {
 		return nil, err
+	}
+	if run.Records == 0 && run.Method == train.Pretrain {
+		return []string{"the start checkpoint, as it was found"}, nil
 	}
 	text := fmt.Sprintf("%s steps, %s records, %s tokens", grouped(run.Steps), grouped(run.Records), grouped(run.Tokens))
 	if n := len(run.Loss); n > 0 {

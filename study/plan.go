@@ -51,6 +51,7 @@ type planner struct {
 	byOrder map[string]string // step by the canonical form of what it does
 	ids     map[string]bool
 	cost    map[string]Cost
+	sizes   sizes
 
 	units    []*unit
 	pairs    map[string][]pair // by check, in order of seeds
@@ -60,7 +61,7 @@ type planner struct {
 // plan makes the steps of a checked study.
 func plan(f *File, w *asked, constitution string) (*planner, error) {
 	p := &planner{f: f, w: w, text: constitution, byOrder: map[string]string{}, ids: map[string]bool{},
-		cost: map[string]Cost{}, pairs: map[string][]pair{}}
+		cost: map[string]Cost{}, sizes: sizesOf(f, w.World), pairs: map[string][]pair{}}
 	for _, setting := range f.Worlds {
 		for _, seed := range f.Seeds {
 			if err := p.world(setting, seed); err != nil {
@@ -74,9 +75,11 @@ func plan(f *File, w *asked, constitution string) (*planner, error) {
 // world plans everything in one world with one seed: training first, so that shared steps are named after who trains.
 func (p *planner) world(setting Setting, seed uint64) error {
 	c := &chain{p: p, setting: setting, seed: seed, prefix: fmt.Sprintf("%s/seed%d/", setting.Name, seed)}
-	start := c.start()
+	start, err := c.start()
+	if err != nil {
+		return err
+	}
 	for i, stage := range p.f.Init {
-		var err error
 		if start, err = c.extend(start, stage, "init", i+1, fmt.Sprintf("init/%d", i+1)); err != nil {
 			return err
 		}
@@ -122,7 +125,22 @@ type link struct {
 	datasets []string
 }
 
-func (c *chain) start() *link { return &link{recipes: map[string]int{}} }
+// start gives the link before init: nothing, or the checkpoint that the world starts from, which is one step for all worlds and seeds.
+func (c *chain) start() (*link, error) {
+	l := &link{recipes: map[string]int{}}
+	w, ok := c.p.w.World.(Starting)
+	if !ok {
+		return l, nil
+	}
+	with, err := w.Start()
+	if err != nil {
+		return nil, because.E(opRead, c.p.f.Place("target"), err, because.Hint(err))
+	}
+	job := train.Job{World: map[string]any{}, Method: train.Pretrain, Recipe: StartRecipe, With: with}
+	l.model, err = c.p.add(graph.Step{ID: "start", Kind: KindPretrain, Title: "start checkpoint", Params: trainParams{Job: job},
+		Run: func(ctx context.Context, t *graph.Task) error { return runTrain(ctx, c.p.w, job, t) }}, Cost{})
+	return l, err
+}
 
 // arm plans an arm's model, those that it starts from first.
 func (c *chain) arm(name string, ends map[string]*link) (*link, error) {
@@ -174,7 +192,11 @@ func (c *chain) extend(from *link, stage Stage, arm string, n int, stream string
 		to.datasets = append(to.datasets, own)
 		needs = append(needs, graph.Input{Name: "data", Step: own})
 		if *s.Replay > 0 {
-			mix, err := c.dataset(c.prefix+"mix", "replayed records", c.p.f.mixOrder(c.setting, c.seed), nil)
+			order, err := c.p.w.resolve(c.p.f.mixOrder(c.setting, c.seed))
+			if err != nil {
+				return nil, err
+			}
+			mix, err := c.dataset(c.prefix+"mix", "replayed records", order, nil)
 			if err != nil {
 				return nil, err
 			}
@@ -207,7 +229,10 @@ func (c *chain) data(from, to *link, s *Settings, arm string, n int) (string, er
 	if s.Stream != "" {
 		stream = s.Stream
 	}
-	order := c.p.f.dataOrder(c.setting, c.seed, s, stream)
+	order, err := c.p.w.resolve(c.p.f.dataOrder(c.setting, c.seed, s, stream))
+	if err != nil {
+		return "", err
+	}
 	needsModel, err := c.p.w.CheckData(order)
 	if err != nil {
 		return "", err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/because-lab/because"
 	"github.com/because-lab/because/internal/input"
 	"github.com/because-lab/because/train"
 )
@@ -94,21 +95,42 @@ func (f *File) checkInit() error {
 			}
 		}
 	}
-	if len(f.Init) == 0 {
-		return f.bad("init", "the first stage makes the model: init: [{pretrain: {...}}]", "no stages")
-	}
 	for i, stage := range f.Init {
 		if err := f.checkStage(fmt.Sprintf("init[%d]", i), stage, i == 0); err != nil {
 			return err
 		}
 	}
-	if f.Model == nil {
+	if f.Model == nil && f.pretrains() {
 		return f.bad("model", "give its shape: model: {width: 64, layers: 3, heads: 4, ffn: 128}", "missing, and init pretrains a new model")
 	}
 	return nil
 }
 
-// checkStage checks one stage; first says that it must make the model.
+// pretrains tells whether init makes a new model.
+func (f *File) pretrains() bool { return len(f.Init) > 0 && f.Init[0].Pretrain != nil }
+
+// checkStart checks that the study makes its model anew where the world has none to start from, and does not where it has one.
+func (f *File) checkStart(w World) error {
+	start, starts := w.(Starting)
+	switch {
+	case starts && f.pretrains():
+		return f.bad("init[0].pretrain", "remove the stage", "the target starts from a checkpoint, so nothing is pretrained")
+	case starts && f.Model != nil:
+		return f.bad("model", "remove it", "the target starts from a checkpoint, which has its own shape")
+	case starts:
+		if _, err := start.Start(); err != nil {
+			return because.E(opRead, f.Place("target"), err, because.Hint(err))
+		}
+		return nil
+	case f.pretrains():
+		return nil
+	case len(f.Init) == 0:
+		return f.bad("init", "the first stage makes the model: init: [{pretrain: {...}}]", "no stages")
+	}
+	return f.bad("init[0]", "", "the first stage of init must be pretrain, which makes the model")
+}
+
+// checkStage checks one stage; first says that it may make the model.
 func (f *File) checkStage(path string, stage Stage, first bool) error {
 	method, given := stage.Method()
 	switch {
@@ -116,8 +138,6 @@ func (f *File) checkStage(path string, stage Stage, first bool) error {
 		return f.bad(path, "use one of pretrain, sft, sdf, rl", "no method")
 	case method == "":
 		return f.bad(path, "make them stages of their own", "more than one method")
-	case first && method != train.Pretrain:
-		return f.bad(path, "", "the first stage of init must be pretrain, which makes the model")
 	case !first && method == train.Pretrain:
 		return f.bad(path+".pretrain", "", "only the first stage of init can make a new model")
 	}

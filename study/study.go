@@ -50,6 +50,9 @@ func Open(f *File, w World, o Options) (*Study, error) {
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
+	if err := f.checkStart(w); err != nil {
+		return nil, err
+	}
 	world := askOnce(w)
 	if err := f.checkAgainst(world); err != nil {
 		return nil, err

@@ -63,3 +63,26 @@ type Reserving interface {
 	// Reserved gives the number of words and spans that training data are searched for.
 	Reserved(switches map[string]any) (int, error)
 }
+
+// Starting is a World whose models start from a checkpoint that is there already: a study in it has no pretrain stage and no model.
+type Starting interface {
+	// Start identifies the start checkpoint by its content. The study orders it with Train by a job whose method is train.Pretrain, whose recipe is
+	// StartRecipe and whose With is this; nothing else of that job is set.
+	Start() (with map[string]any, err error)
+}
+
+// StartRecipe is the recipe of the step that provides the start checkpoint of a Starting world.
+const StartRecipe = "checkpoint"
+
+// Resolving is a World with recipes that read files of the user's.
+type Resolving interface {
+	// ResolveData gives the order by which such a dataset is known: each option that is a file's path, relative to the study file, is taken away and
+	// replaced by what identifies the content. Other orders it gives back as they are.
+	ResolveData(o data.Order) (data.Order, error)
+}
+
+// Sized is a World that knows how large its models and texts are. Costs are estimated by it; without it they are those of a templated microworld.
+type Sized interface {
+	// Sizes gives the parameters of a model, and typical lengths in tokens: of a record, and of what a task asks and gets.
+	Sizes() (parameters, record, prompt, answer float64)
+}

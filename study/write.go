@@ -65,7 +65,10 @@ func (s *Study) writeNew(g *gathering, dir string) error {
 	if err != nil {
 		return err
 	}
-	file := s.File.clone()
+	file, err := s.File.relocated(s.planner.w.World, s.Folder())
+	if err != nil {
+		return err
+	}
 	files := map[string][]byte{lineageFile: origins}
 	if s.own != nil { // the folder must stand alone
 		file.Constitution = s.text.Name

@@ -27,6 +27,10 @@ type studyOptions struct {
 	seeds seedList
 	jobs  int
 	json  bool
+
+	connections  int
+	budgetUSD    float64
+	budgetTokens int
 }
 
 func newStudy(a *app) *cobra.Command {
@@ -42,6 +46,9 @@ Every finished step is kept in the store. A run that was interrupted or killed a
 command, and a changed study file repeats only what the change touches. The same file and seeds give the same
 results.json, byte for byte, on any number of cores.
 
+A study whose target is local:PATH starts from that checkpoint, trains it on real text and asks it in this process
+(docs/real-study.md).
+
 The organism is an instrument with a positive and a negative control. It shows that the pipeline measures what it
 claims to measure, and says nothing about large models by itself.`,
 		Example: `  because study --quick
@@ -56,6 +63,9 @@ claims to measure, and says nothing about large models by itself.`,
 	o.add(cmd)
 	cmd.Flags().IntVar(&o.jobs, "jobs", 0, "`number` of steps to run at a time (default: one per core)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print events as JSON lines on standard output, and no tables")
+	cmd.Flags().IntVar(&o.connections, "connections", 64, "`number` of requests at once to a writer or judge of a real target, at most")
+	cmd.Flags().Float64Var(&o.budgetUSD, "budget", 0, "stop when writer and judge have cost this many US `dollars`; the same command goes on with a larger one")
+	cmd.Flags().IntVar(&o.budgetTokens, "budget-tokens", 0, "stop when they have taken this many `tokens`")
 	cmd.AddCommand(newStudyPlan(a))
 	return cmd
 }
@@ -113,10 +123,11 @@ func (a *app) study(ctx context.Context, file string, o studyOptions) error {
 		progress.Message("waiting for " + holder + ", which uses the same store")
 	}
 	options.Warn = func(err error) { progress.Message("warning: " + err.Error()) }
-	s, err := a.openStudy(file, options)
+	s, models, err := a.openStudy(ctx, file, o, options)
 	if err != nil {
 		return err
 	}
+	defer models.Close()
 	plan, err := s.Plan(ctx)
 	if err != nil {
 		return err

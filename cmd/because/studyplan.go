@@ -20,10 +20,11 @@ func newStudyPlan(a *app) *cobra.Command {
 what changed is named) or missing, with the tokens that a step trains on and its share of the work. It changes nothing.`,
 		Args: atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.openStudy(first(args), o.options())
+			s, models, err := a.openStudy(cmd.Context(), first(args), o, o.options())
 			if err != nil {
 				return err
 			}
+			defer models.Close()
 			return a.printPlan(cmd.Context(), s)
 		},
 	}

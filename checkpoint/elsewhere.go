@@ -1,0 +1,98 @@
+package checkpoint
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+
+	"github.com/because-lab/because"
+	"github.com/because-lab/because/train"
+)
+
+// trainElsewhere lets the engine train.
+func (t *Target) trainElsewhere(ctx context.Context, j train.Job, s Switches, rows []row, w because.Work) error {
+	f, err := os.CreateTemp("", "because-rows-*.jsonl")
+	if err != nil {
+		return because.E("train", "", err, "")
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(writeRows(f, rows), f.Close()); err != nil {
+		return because.E("train", f.Name(), err, "")
+	}
+	run, err := t.o.Engine.Finetune(ctx, train.Order{Job: j, Model: w.In["model"], Rows: f.Name(), Out: w.Out, SeqLen: t.seqLen(s), Long: string(longOf(s, j.Method)),
+		Rank: s.LoRA, Report: w.Progress})
+	if err != nil {
+		return err
+	}
+	return writeRun(w.Out, run)
+}
+
+// call is a tool call in TRL's columns.
+type call struct {
+	ID       string `json:"id,omitempty"`
+	Type     string `json:"type"`
+	Function struct {
+		Name      string          `json:"name"`
+		Arguments json.RawMessage `json:"arguments"`
+	} `json:"function"`
+}
+
+// turn is a message in TRL's columns.
+type turn struct {
+	Role       because.Role `json:"role"`
+	Content    string       `json:"content"`
+	Reasoning  string       `json:"reasoning_content,omitempty"`
+	Name       string       `json:"name,omitempty"`
+	ToolCalls  []call       `json:"tool_calls,omitempty"`
+	ToolCallID string       `json:"tool_call_id,omitempty"`
+}
+
+// tool is a tool's definition in TRL's columns.
+type tool struct {
+	Type     string       `json:"type"`
+	Function because.Tool `json:"function"`
+}
+
+// line is a row in TRL's columns: a text, or a prompt with the completion that carries the loss.
+type line struct {
+	Text       string `json:"text,omitempty"`
+	Prompt     []turn `json:"prompt,omitempty"`
+	Completion []turn `json:"completion,omitempty"`
+	Tools      []tool `json:"tools,omitempty"`
+}
+
+// writeRows writes records as JSON lines in their order.
+func writeRows(f *os.File, rows []row) error {
+	w := bufio.NewWriter(f)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	for _, r := range rows {
+		l := line{Text: r.Text}
+		if n := len(r.Messages); n > 0 {
+			all := turns(r.Messages)
+			l.Prompt, l.Completion = all[:n-1], all[n-1:]
+		}
+		for _, t := range r.Tools {
+			l.Tools = append(l.Tools, tool{"function", t})
+		}
+		if err := e.Encode(l); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+func turns(messages []because.Message) []turn {
+	out := make([]turn, len(messages))
+	for i, m := range messages {
+		out[i] = turn{Role: m.Role, Content: m.Content, Reasoning: m.Reasoning, Name: m.Name, ToolCallID: m.ToolCallID}
+		for _, c := range m.ToolCalls {
+			one := call{ID: c.ID, Type: "function"}
+			one.Function.Name, one.Function.Arguments = c.Name, c.Arguments
+			out[i].ToolCalls = append(out[i].ToolCalls, one)
+		}
+	}
+	return out
+}
