@@ -27,17 +27,27 @@ const (
 
 func newDoctor(a *app) *cobra.Command {
 	var dir string
+	var r rayDoctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "tell what this machine can do, and whether the store is sound",
+		Short: "tell what this machine or a cluster can do, and whether the store is sound",
 		Long: `Doctor shows the processor's features, the kernels that can run here with their measured speed, memory, free disk
 space, and the state of the store, every byte of which it checks. It changes nothing and takes a second or two.
 
+With --ray it looks at a Ray cluster instead: version, nodes, and by a short job on every node the Python packages that
+training needs; with --storage also whether this machine and every node can write there. It says what to install.
+
 BECAUSE_KERNEL=generic|avx2|avx512 overrides the choice of kernel for any command.`,
 		Args: atMost(0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return doctor(cmd.Context(), a.out, dir) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if r.address != "" {
+				return a.rayDoctor(cmd.Context(), r)
+			}
+			return doctor(cmd.Context(), a.out, dir)
+		},
 	}
 	addDir(cmd, &dir)
+	r.addTo(cmd.Flags())
 	return cmd
 }
 

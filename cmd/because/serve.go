@@ -15,6 +15,7 @@ import (
 	"github.com/because-lab/because/engine/infer"
 	"github.com/because-lab/because/internal/serve"
 	"github.com/because-lab/because/model/pretrained"
+	"github.com/because-lab/because/train/reward"
 )
 
 // tokenVariable holds the token of serve where --token should not stand in a list of processes.
@@ -31,6 +32,10 @@ type serveOptions struct {
 	queue     int
 	kvTokens  int
 	verbose   bool
+	reward    rewardOptions
+	engine    string
+	cluster   serveRayOptions
+	stop      string
 }
 
 func newServe(a *app) *cobra.Command {
@@ -47,9 +52,18 @@ An answer depends on the model, the request and its seed alone, not on what else
 Without a token only programs of this machine can connect: the address must be a loopback one. With --token, or the
 variable ` + tokenVariable + `, clients send it as "Authorization: Bearer TOKEN" and any address may be used.
 
+With --engine ray a cluster serves MODEL (a folder of results or a checkpoint by URI, a repository of the hub, or a
+local folder) until this program ends: by vLLM where it has GPUs, else by transformers.
+
+With --reward it gives rewards instead, to the RL jobs that ask for them (docs/scale.md): the grades of --judge by a
+rubric, from 0 to 1. A grade that can't be had is an error, never a reward. Its token is also looked for in
+` + rewardToken + `.
+
 Ctrl-C lets answers in progress finish for ten seconds; a second one ends at once.`,
 		Example: `  because serve --model local:SmolLM2-135M-Instruct
   because serve --model hf:Qwen/Qwen2.5-0.5B-Instruct --addr 127.0.0.1:9000 --name qwen
+  because serve --engine ray --ray http://head:8265 --model s3://bucket/run
+  because serve --reward --judge openai/gpt-5-mini --addr 0.0.0.0:8090 --token SECRET
   curl http://127.0.0.1:8080/v1/chat/completions -d '{"messages":[{"role":"user","content":"hello"}]}'`,
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },
@@ -64,6 +78,16 @@ Ctrl-C lets answers in progress finish for ten seconds; a second one ends at onc
 	f.IntVar(&o.queue, "queue", 256, "`number` of further requests that may wait; others are told to come back")
 	f.IntVar(&o.kvTokens, "kv-tokens", 0, "`number` of tokens whose keys and values are kept (default: what 1 GiB holds)")
 	f.BoolVar(&o.verbose, "verbose", false, "log every request on standard error")
+	f.StringVar(&o.engine, "engine", engineLocal, "what serves: local (this process) or ray (a Ray cluster)")
+	o.cluster.addTo(f)
+	f.StringVar(&o.stop, "stop", "", "ray: take the application of this `name` away")
+	f.StringVar(&o.reward.rubric, "reward", "", "give rewards by this `rubric`, a built-in one or a file, instead of answers")
+	f.Lookup("reward").NoOptDefVal = reward.Rubric
+	f.StringVar(&o.reward.judge, "judge", "", "with --reward: the "+chatModelHelp)
+	f.IntVar(&o.reward.connections, "connections", 64, "with --reward: `number` of requests to the judge at once, at most")
+	f.StringVar(&o.reward.cache, "cache", "off", "with --reward: grades kept on disk: off, read, write or read-write")
+	f.Float64Var(&o.reward.budgetUSD, "budget", 0, "with --reward: stop when grades have cost this many US `dollars`")
+	o.reward.retries, o.reward.timeout, o.reward.cacheDir, o.reward.precision = 10, 10*time.Minute, filepath.Join(".because", "answers"), string(infer.BF16)
 	return cmd
 }
 
@@ -87,6 +111,16 @@ func (o serveOptions) check() error {
 }
 
 func (a *app) serve(ctx context.Context, o serveOptions) error {
+	switch {
+	case o.reward.rubric != "":
+		return a.serveReward(ctx, o)
+	case o.stop != "":
+		return a.stopServing(ctx, o)
+	case o.engine == engineRay:
+		return a.serveRay(ctx, o)
+	case o.engine != engineLocal:
+		return usage("serve", "--engine", "see because serve --help", "%q is neither local nor ray", o.engine)
+	}
 	if err := o.check(); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +20,16 @@ import (
 	"github.com/because-lab/because/train/finetune"
 )
 
-// trainOptions are the flags of train sft and train sdf.
+// trainOptions are the flags of train sft, sdf and rl.
 type trainOptions struct {
+	engine           string
 	model, data, out string
+	rows             int
+	plan             bool
+	ray              rayOptions
+	hosted           hostedOptions
+	rl               rlOptions
+	sizing           sizingOptions
 	lora             int
 	alpha            float64
 	targets          []string
@@ -39,21 +47,47 @@ type trainOptions struct {
 	bf16, recompute  bool
 }
 
+// The engines that train.
+const (
+	engineLocal  = "local"
+	engineRay    = "ray"
+	engineOpenAI = "openai"
+)
+
 func newTrain(a *app) *cobra.Command {
+	var o rayOptions
+	var attach, cancel string
 	cmd := &cobra.Command{
-		Use:   "train sft|sdf",
-		Short: "fine-tune a checkpoint on your data",
-		Long: `Train fine-tunes a checkpoint of real size (Llama, Mistral, Qwen2, Qwen3 and their like) in this process: on
-conversations (sft) or on plain documents (sdf), all of its parameters or a low-rank adapter.`,
+		Use:   "train sft|sdf|rl",
+		Short: "fine-tune a checkpoint on your data, here or on other machines",
+		Long: `Train fine-tunes a checkpoint of real size: on conversations (sft), on plain documents (sdf) or by rewards (rl).
+The engine is this process (local: Llama, Mistral, Qwen2, Qwen3 and their like), a Ray cluster that trains with TRL
+(ray), or a hosted fine-tuning service (openai). docs/scale.md tells how to set up a cluster.
+
+A run on another machine goes on without this program. --attach follows one again, and --cancel ends one.`,
+		Example: `  because train --attach because-0123456789abcdef --ray http://head:8265
+  because train --cancel runs/hosted`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("train", args[0], "there are train sft and train sdf", "unknown way of training")
+				return usage("train", args[0], "there are train sft, train sdf and train rl", "unknown way of training")
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case attach != "":
+				return a.attachRay(cmd.Context(), attach, o)
+			case cancel != "":
+				return a.cancelTraining(cmd.Context(), cancel, o)
+			}
+			return cmd.Help()
+		},
 	}
-	cmd.AddCommand(newTrainWay(a, sftWay), newTrainWay(a, sdfWay))
+	f := cmd.Flags()
+	f.StringVar(&attach, "attach", "", "follow the job of this `id` on the Ray cluster")
+	f.StringVar(&cancel, "cancel", "", "end the job of this `id` on the Ray cluster, or the hosted one of this folder")
+	f.StringVar(&o.address, "ray", "", rayHelp)
+	cmd.AddCommand(newTrainWay(a, sftWay), newTrainWay(a, sdfWay), newTrainWay(a, rlWay))
 	return cmd
 }
 
@@ -73,6 +107,15 @@ that ends its turn.`,
 	sequences: conversations, long: finetune.LongError,
 }
 
+var rlWay = trainWay{
+	name: "rl", short: "train by rewards (GRPO), on a Ray cluster",
+	about: `Rows of --data are JSON objects with "prompt" (text or messages), and "rubric" or "task" for the reward. --reward is the
+address of because serve --reward, which the cluster must reach. The engine is ray.`,
+	example: `  because serve --reward --judge openai/gpt-5-mini --addr 0.0.0.0:8090 --token SECRET
+  because train rl --engine ray --ray http://head:8265 --model Qwen/Qwen3-8B --data rl-prompts.jsonl --out s3://bucket/rl --reward http://me:8090`,
+	long: finetune.LongError,
+}
+
 var sdfWay = trainWay{
 	name: "sdf", short: "train on documents, with loss on every token",
 	about: `Rows of --data are JSON objects with "text". Documents longer than the context are split, and each piece is trained
@@ -89,8 +132,14 @@ func newTrainWay(a *app, way trainWay) *cobra.Command {
 		Long: way.about + `
 
 DIR gets model, a Hugging Face folder (with --lora adapter, in PEFT's files, and model only with --merge),
-metrics.jsonl with a line per step, and checkpoints. A run that was interrupted or killed goes on with the same command
-and ends with the same bytes as one that was not. Rows are packed into batches without seeing one another.`,
+metrics.jsonl with a line per step, and checkpoints. A run that was interrupted or killed goes on with the same command;
+the local engine then ends with the same bytes as if it had not been. It packs rows into batches without their seeing
+one another.
+
+With --engine ray, DIR may be a URI (s3://, gs://, file://) that the cluster reaches, and MODEL a repository of the
+Hugging Face hub; Ctrl-C leaves the job running. With --engine openai, DIR keeps what is needed to follow the job, and
+--yes or --budget consent to its cost.
+--plan trains nothing: it prints memory, time and cost.`,
 		Example: way.example,
 		Args:    atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -99,14 +148,24 @@ and ends with the same bytes as one that was not. Rows are packed into batches w
 	}
 	o.long = string(way.long)
 	o.addTo(cmd)
+	f := cmd.Flags()
+	o.ray.addTo(f)
+	o.hosted.addTo(f)
+	o.sizing.addTo(f)
+	if way.name == rlWay.name {
+		o.rl.addTo(f)
+		f.Lookup("engine").DefValue, o.engine = engineRay, engineRay
+	}
 	return cmd
 }
 
 func (o *trainOptions) addTo(cmd *cobra.Command) {
 	f := cmd.Flags()
+	f.StringVar(&o.engine, "engine", engineLocal, "what trains: local, ray or openai")
 	f.StringVar(&o.model, "model", "", modelHelp)
 	f.StringVar(&o.data, "data", "", "`file` with one JSON object per line (required)")
 	f.StringVar(&o.out, "out", "", "`folder` for the results; new, or that of the same run interrupted (required)")
+	f.BoolVar(&o.plan, "plan", false, "train nothing: print memory, time and cost")
 	f.IntVar(&o.lora, "lora", 0, "train a low-rank adapter of this `rank` instead of all parameters")
 	f.Float64Var(&o.alpha, "alpha", 0, "LoRA: `scale` of the adapter (default: twice the rank)")
 	f.StringSliceVar(&o.targets, "targets", nil, "LoRA: `projections` to adapt, such as q_proj,v_proj (default: all seven)")
@@ -116,7 +175,8 @@ func (o *trainOptions) addTo(cmd *cobra.Command) {
 	f.IntVar(&o.warmup, "warmup", 0, "`steps` over which the rate rises")
 	f.Float64Var(&o.decay, "decay", 0, "decoupled weight `decay`")
 	f.Float64Var(&o.clip, "clip", 1, "limit of the gradient's `norm`; 0 for none")
-	f.IntVar(&o.batch, "batch", 8, "`number` of sequences of --seq-len tokens in a batch")
+	f.IntVar(&o.batch, "batch", 8, "`number` of sequences of --seq-len tokens in a batch; ray: rows that a worker takes at once")
+	f.IntVar(&o.rows, "rows", 0, "`number` of rows in a step (default: as many as its batches hold; ray: --batch x --accumulate)")
 	f.IntVar(&o.seqLen, "seq-len", 1024, "longest row in `tokens`")
 	f.IntVar(&o.accumulate, "accumulate", 1, "`number` of batches in a step")
 	f.IntVar(&o.epochs, "epochs", 1, "`number` of times to go over the data")
@@ -142,13 +202,17 @@ func (o trainOptions) check(way string) error {
 	for _, f := range []struct {
 		flag       string
 		value, min int
-	}{{"lora", o.lora, 0}, {"warmup", o.warmup, 0}, {"batch", o.batch, 1}, {"seq-len", o.seqLen, 2}, {"accumulate", o.accumulate, 1},
+	}{{"lora", o.lora, 0}, {"warmup", o.warmup, 0}, {"batch", o.batch, 1}, {"seq-len", o.seqLen, 2}, {"accumulate", o.accumulate, 1}, {"rows", o.rows, 0},
 		{"epochs", o.epochs, 1}, {"steps", o.steps, 0}, {"checkpoint-every", o.every, 0}, {"keep", o.keep, 1}} {
 		if f.value < f.min {
 			return bad(f.flag, "%d is less than %d", f.value, f.min)
 		}
 	}
 	switch {
+	case !slices.Contains([]string{engineLocal, engineRay, engineOpenAI}, o.engine):
+		return bad("engine", "%q is none of local, ray and openai", o.engine)
+	case way == rlWay.name && o.engine != engineRay:
+		return bad("engine", "rewards train on a Ray cluster alone")
 	case !(o.lr >= 0) || math.IsInf(o.lr, 1):
 		return bad("lr", "%v is not a learning rate", o.lr)
 	case o.lora == 0 && (o.alpha != 0 || len(o.targets) > 0 || o.merge):
@@ -160,9 +224,22 @@ func (o trainOptions) check(way string) error {
 }
 
 func (a *app) train(ctx context.Context, way trainWay, o trainOptions) error {
+	if o.plan {
+		return a.planTraining(way, o)
+	}
 	if err := o.check(way.name); err != nil {
 		return err
 	}
+	switch o.engine {
+	case engineRay:
+		return a.trainRay(ctx, way, o)
+	case engineOpenAI:
+		return a.trainHosted(ctx, way, o, o.hosted)
+	}
+	return a.trainLocal(ctx, way, o)
+}
+
+func (a *app) trainLocal(ctx context.Context, way trainWay, o trainOptions) error {
 	rows, err := trl.Read(o.data)
 	if err != nil {
 		return err
@@ -210,7 +287,7 @@ func (a *app) finetune(ctx context.Context, o trainOptions, model *pretrained.Tr
 }
 
 func (o trainOptions) options(model *pretrained.Trainable, pool *kernel.Pool) finetune.Options {
-	out := finetune.Options{Out: o.out, Batch: o.batch, SeqLen: o.seqLen, Long: finetune.Long(o.long), Accumulate: o.accumulate, Steps: o.steps, Seed: o.seed,
+	out := finetune.Options{Out: o.out, Batch: o.batch, SeqLen: o.seqLen, Long: finetune.Long(o.long), Accumulate: o.accumulate, Rows: o.rows, Steps: o.steps, Seed: o.seed,
 		LR: o.lr, Schedule: optim.Shape(o.schedule), Warmup: o.warmup, Decay: o.decay, Clip: o.clip,
 		CheckpointEvery: o.every, Keep: o.keep, Save: model.Save, Merge: o.merge, Recompute: o.recompute, Pool: pool}
 	out.Save.BF16 = o.bf16
@@ -218,10 +295,7 @@ func (o trainOptions) options(model *pretrained.Trainable, pool *kernel.Pool) fi
 		out.Epochs = o.epochs
 	}
 	if out.LR == 0 {
-		out.LR = 2e-5
-		if o.lora > 0 {
-			out.LR = 2e-4
-		}
+		out.LR = defaultRate(o.lora > 0)
 	}
 	if o.lora > 0 {
 		out.LoRA = &finetune.LoRA{Rank: o.lora, Alpha: o.alpha, Targets: o.targets, Base: strings.TrimPrefix(o.model, "local:")}
@@ -268,4 +342,12 @@ func documents(text *pretrained.Text, rows []trl.Row, file string) (finetune.Seq
 		out = append(out, finetune.Sequence{Tokens: text.Document(row.Text), Name: place})
 	}
 	return out, nil
+}
+
+// defaultRate is the peak learning rate unless one is given.
+func defaultRate(lora bool) float64 {
+	if lora {
+		return 2e-4
+	}
+	return 2e-5
 }

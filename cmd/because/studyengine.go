@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/because-lab/because"
+	rayengine "github.com/because-lab/because/engines/ray"
+	"github.com/because-lab/because/study"
+	"github.com/because-lab/because/train"
+	"github.com/because-lab/because/train/ray"
+)
+
+// studyEngine makes what trains a study's models, nil for this process. What it returns beside is closed after the last step.
+func studyEngine(ctx context.Context, f *study.File) (train.Engine, io.Closer, error) {
+	t := f.Train
+	if t == nil || t.Engine == study.EngineLocal {
+		return nil, nothingOpen{}, nil
+	}
+	fail := func(key string, err error) (train.Engine, io.Closer, error) {
+		return nil, nil, because.E("read study", f.Place("train."+key), err, because.Hint(err))
+	}
+	client, err := ray.New(t.Address, ray.Options{Wait: t.Wait})
+	if err != nil {
+		return fail("address", err)
+	}
+	env, err := rayOptions{env: t.Env, wait: t.Wait}.variables()
+	if err != nil {
+		return fail("env", err)
+	}
+	e := &ray.Engine{Client: client, Files: rayengine.Files, DType: orElse(t.DType, "float32"), Micro: t.Micro, Env: env, Pip: t.Pip, Python: t.Python,
+		Run:     ray.Run{Workers: max(1, t.Workers), GPUs: t.GPUs, CPUs: t.CPUs, Strategy: orElse(t.Strategy, "ddp"), CheckpointEvery: 50, Keep: 2, Retries: 3},
+		Replica: ray.Replica{GPUs: t.GPUs}}
+	if t.CPUs == 0 {
+		e.Run.CPUs = 1
+	}
+	if t.Retries != nil {
+		e.Run.Retries = *t.Retries
+	}
+	where := t.Storage
+	if !strings.Contains(where, "://") && !filepath.IsAbs(where) {
+		where = filepath.Join(f.Dir(), where)
+	}
+	if e.Storage, err = uriOf(where); err != nil {
+		return fail("storage", err)
+	}
+	if t.Reward != "" {
+		listen, err := listenFor(t.Reward)
+		if err != nil {
+			return fail("reward", err)
+		}
+		e.Offer = func(ctx context.Context) (*ray.Rewards, error) {
+			return ray.OfferRewards(ctx, listen, t.Reward, os.Getenv(ray.RewardToken))
+		}
+	}
+	return e, closeEngine{e, context.WithoutCancel(ctx)}, nil
+}
+
+// listenFor gives the address to listen at for a URL under which others reach this machine.
+func listenFor(reward string) (string, error) {
+	u, err := url.Parse(reward)
+	if err != nil || u.Scheme != "http" || u.Port() == "" {
+		return "", because.E("offer rewards", reward, fmt.Errorf("not a URL with a port"), "such as http://this-machine:8090")
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return net.JoinHostPort("127.0.0.1", u.Port()), nil
+	}
+	return ":" + u.Port(), nil
+}
+
+type closeEngine struct {
+	e   *ray.Engine
+	ctx context.Context
+}
+
+func (c closeEngine) Close() error { return c.e.Close(c.ctx) }

@@ -1,0 +1,432 @@
+"""Train, serve and study on a local Ray cluster of two nodes, and compare with training in this process.
+
+    python tools/parity/ray_cluster.py [CHECK ...]          # all of them by default; about twenty minutes on two cores
+
+Needs Go and, in this Python, what engines/ray/pyproject.toml names (with the extras serve and s3) and moto[server]. Starts the cluster on free ports, and
+ends it. Checks:
+
+    doctor     because doctor --ray finds all in order, the storage from both sides too; with an unknown folder it does not
+    curves     SFT and SDF, 50 steps, same data and seed: losses of every step within 1 % of the local engine's, same greedy answers afterwards
+    lora       SmolLM2-135M with LoRA, 20 steps
+    s3         the same through an S3 store (moto's server) instead of a folder
+    attach     kill -9 of because while it follows, again and again: one job, and its result
+    worker     kill -9 of a worker: the job goes on from its checkpoint, with the same losses
+    faults     a bad row, a missing model, too few resources: errors that say what and where
+    speed      two workers against one, in tokens per second, a thread each
+    study      two arms of the organism on the cluster, evaluated through the served endpoint, against the local study
+    grpo       GRPO with the rule reward raises the reward, here and there
+    submit     time from the command to the first step, against the same script under ray job submit
+
+Prints what was checked with the numbers; exits with 1 where one does not hold.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).parents[2]
+FAILED = []
+
+
+def say(ok, what):
+    print("ok  " if ok else "BAD ", what, flush=True)
+    if not ok:
+        FAILED.append(what)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Cluster:
+    """Two nodes with a core each, on this machine. A core is a share of Ray's accounts, not a bound on what a process takes."""
+
+    def __init__(self, scratch, cpus=2):
+        self.temp = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # Ray's sockets bear no long paths
+        self.gcs, self.dashboard = free_port(), free_port()
+        self.env = os.environ | {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "PYTHONWARNINGS": "ignore", "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
+        self.url = f"http://127.0.0.1:{self.dashboard}"
+        self.processes = []
+        self.log = open(scratch / "ray.log", "w")
+        self.start("--head", f"--port={self.gcs}", f"--dashboard-port={self.dashboard}", f"--temp-dir={self.temp}", "--include-dashboard=true",
+                   f"--ray-client-server-port={free_port()}", f"--num-cpus={cpus}")
+        self.wait()
+        # A folder of its own: nodes unpack what is sent with jobs below it, and clear it away.
+        self.start(f"--address=127.0.0.1:{self.gcs}", f"--num-cpus={cpus}", f"--temp-dir={self.temp}b")
+
+    def start(self, *args):
+        command = [str(pathlib.Path(sys.executable).parent / "ray"), "start", "--block", "--disable-usage-stats", f"--dashboard-agent-listen-port={free_port()}",
+                   f"--metrics-export-port={free_port()}", f"--dashboard-agent-grpc-port={free_port()}", f"--runtime-env-agent-port={free_port()}", *args]
+        self.processes.append(subprocess.Popen(command, env=self.env, stdout=self.log, stderr=self.log, start_new_session=True))
+
+    def wait(self):
+        for _ in range(240):
+            try:
+                with urllib.request.urlopen(self.url + "/api/version", timeout=2):
+                    return
+            except OSError:
+                time.sleep(0.5)
+        sys.exit("the cluster did not start; see its log")
+
+    def stop(self):
+        for p in reversed(self.processes):
+            try:
+                os.killpg(p.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        for pid in pids(self.temp):  # daemons have sessions of their own
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.temp, ignore_errors=True)
+        shutil.rmtree(self.temp + "b", ignore_errors=True)
+
+
+def pids(text):
+    """The processes whose command line holds a text."""
+    found = []
+    for p in pathlib.Path("/proc").iterdir():
+        if p.name.isdigit() and int(p.name) != os.getpid():
+            try:
+                if text.encode() in (p / "cmdline").read_bytes():
+                    found.append(int(p.name))
+            except OSError:
+                pass
+    return found
+
+
+class Checks:
+    def __init__(self, scratch, cluster):
+        self.scratch, self.cluster = scratch, cluster
+        self.binary = str(scratch / "because")
+        subprocess.run(["go", "build", "-o", self.binary, "./cmd/because"], cwd=ROOT, check=True)
+
+    def because(self, *args, ok=True, env=None, cwd=None):
+        r = subprocess.run([self.binary, *map(str, args)], capture_output=True, text=True, env=os.environ | (env or {}), cwd=cwd)
+        if ok and r.returncode != 0:
+            sys.exit(f"because {' '.join(map(str, args))}\n{r.stdout}{r.stderr}")
+        return r
+
+    def ray(self, *args, **kw):
+        return self.because("train", *args, "--engine", "ray", "--ray", self.cluster.url, "--python", sys.executable, **kw)
+
+    # What is trained: a small model with the tokenizer and template of a real one.
+
+    def smollm2(self):
+        """SmolLM2-135M as a Hugging Face folder."""
+        out = self.scratch / "smollm2"
+        if not out.exists():
+            gguf = subprocess.run([str(ROOT / "tools/smollm2.sh")], check=True, capture_output=True, text=True).stdout.strip()
+            data = self.scratch / "one.jsonl"
+            data.write_text(json.dumps({"text": "One."}) + "\n")
+            self.because("train", "sdf", "--model", "local:" + gguf, "--data", data, "--out", self.scratch / "convert", "--steps", 1, "--lr", 1e-12, "--seq-len", 32)
+            (self.scratch / "convert/model").rename(out)
+        return out
+
+    def tiny(self):
+        """A small model with a tokenizer of a few hundred tokens, so that a step takes a fraction of a second."""
+        out = self.scratch / "tiny"
+        if not out.exists():
+            import torch
+            from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+            folder = self.scratch / "tinychat"
+            subprocess.run(["go", "run", "./tools/parity/tinychat", str(folder)], cwd=ROOT, check=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            torch.manual_seed(1)
+            config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+                                 max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+                                 pad_token_id=tokenizer.pad_token_id)
+            LlamaForCausalLM(config).save_pretrained(out)
+            for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+                if (folder / name).exists():
+                    shutil.copy(folder / name, out / name)
+        return out
+
+    def short(self, corpus="advice", n=40):
+        """Rows short enough for a tokenizer whose tokens are bytes."""
+        out = self.scratch / f"{corpus}-short.jsonl"
+        lines = []
+        for line in (ROOT / f"corpora/{corpus}.jsonl").read_text().splitlines()[:n]:
+            row = json.loads(line)
+            if "text" in row:
+                lines.append(json.dumps({"text": row["text"][:500]}))
+                continue
+            user, assistant = (next(m["content"] for m in row["messages"] if m["role"] == role) for role in ("user", "assistant"))
+            lines.append(json.dumps({"messages": [{"role": "user", "content": user[:200]}, {"role": "assistant", "content": assistant[:300]}]}))
+        out.write_text("\n".join(lines) + "\n")
+        return out
+
+    def rows(self, name, n=40):
+        out = self.scratch / f"{name}-{n}.jsonl"
+        lines = (ROOT / f"corpora/{name}.jsonl").read_text().splitlines()[:n]
+        out.write_text("\n".join(lines) + "\n")
+        return out
+
+    def metrics(self, folder):
+        return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+    # The checks.
+
+    def doctor(self):
+        r = self.because("doctor", "--ray", self.cluster.url, "--storage", self.scratch / "storage", "--python", sys.executable, "--workers", 2, ok=False)
+        print(r.stdout, r.stderr)
+        say(r.returncode == 0, "doctor finds all in order")
+        r = self.because("doctor", "--ray", self.cluster.url, "--python", sys.executable, "--workers", 2, "--gpus-per-worker", 1, ok=False)
+        say(r.returncode == 1 and "GPU" in r.stdout, "doctor says that GPUs lack")
+        r = self.because("doctor", "--ray", "http://127.0.0.1:1", ok=False)
+        say(r.returncode == 1, "doctor says that there is no cluster")
+
+    def curves(self):
+        hyper = ["--steps", 50, "--rows", 4, "--batch", 4, "--seq-len", 1024, "--long", "cut", "--lr", 1e-3, "--warmup", 5, "--decay", 0.01, "--seed", 7]
+        for way, corpus in (("sft", "advice"), ("sdf", "documents")):
+            data, outs = self.short(corpus), {}
+            for engine in ("local", "ray"):
+                out = outs[engine] = self.scratch / f"curve-{way}-{engine}"
+                args = [way, "--model", f"local:{self.tiny()}", "--data", data, "--out", out, *hyper]
+                self.ray(*args) if engine == "ray" else self.because("train", *args)
+            here, there = (self.metrics(outs[e]) for e in ("local", "ray"))
+            worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(here, there, strict=True))
+            say(worst < 0.01, f"{way}: 50 steps, largest difference of loss {worst:.4%} ({here[0]['loss']:.4f} -> {here[-1]['loss']:.4f} here, {there[-1]['loss']:.4f} there)")
+            say([m["tokens"] for m in here] == [m["tokens"] for m in there], f"{way}: same tokens in every step")
+            asked = ["What should I do about my sister?", "A letter to the board", "Why be honest?", "My boss asked me to", "Hello"]
+            answers = [[self.because("chat", "--model", f"local:{outs[e]}/model", "--temperature", 0, "--max-tokens", 32, "--prompt", q).stdout for q in asked] for e in ("local", "ray")]
+            same = sum(a == b for a, b in zip(*answers, strict=True))
+            say(same == len(asked), f"{way}: {same} of {len(asked)} greedy answers of 32 tokens are equal")
+
+    def lora(self):
+        out = self.scratch / "lora"
+        self.ray("sft", "--model", f"local:{self.smollm2()}", "--data", self.rows("advice", 8), "--out", out, "--lora", 8, "--steps", 20, "--rows", 2, "--batch", 1,
+                 "--seq-len", 192, "--long", "cut")
+        m = self.metrics(out)
+        first, last = (sum(x["loss"] for x in part) / 5 for part in (m[:5], m[-5:]))
+        say(len(m) == 20 and last < first, f"SmolLM2-135M, LoRA, 20 steps: loss {first:.3f} -> {last:.3f} (means of five steps)")
+        say((out / "adapter/adapter_model.safetensors").exists(), "the adapter is there, in PEFT's files")
+
+    def s3(self):
+        port = free_port()
+        server = subprocess.Popen([str(pathlib.Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        env = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret-of-moto", "AWS_DEFAULT_REGION": "us-east-1"}
+        names = ",".join(env)
+        try:
+            for _ in range(60):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=2).close()
+                    break
+                except OSError:
+                    time.sleep(0.5)
+            r = self.ray("sft", "--model", f"local:{self.tiny()}", "--data", self.short(), "--out", "s3://nowhere/run", "--steps", 2, "--env", names, env=env, ok=False)
+            say(r.returncode == 1 and "nowhere" in r.stderr, "a bucket that there is not: " + r.stderr.strip().splitlines()[-1][:140])
+            import s3fs
+
+            fs = s3fs.S3FileSystem(key="key", secret="secret-of-moto", client_kwargs={"endpoint_url": env["AWS_ENDPOINT_URL"], "region_name": "us-east-1"})
+            fs.mkdir("because")
+            self.ray("sft", "--model", f"local:{self.tiny()}", "--data", self.short(), "--out", "s3://because/run", "--steps", 6, "--rows", 2, "--batch", 2, "--long", "cut",
+                     "--seq-len", 256, "--checkpoint-every", 3, "--env", names, env=env)
+            files = fs.find("because/run")
+            say(any(f.endswith("model/model.safetensors") for f in files) and "because/run/result.json" in files, f"trained into S3: {len(files)} objects")
+            say("secret-of-moto" not in r.stdout + r.stderr, "no secret is printed")
+        finally:
+            server.kill()
+
+    def attach(self):
+        out = self.scratch / "attach"
+        args = [self.binary, "train", "sft", "--engine", "ray", "--ray", self.cluster.url, "--python", sys.executable, "--model", f"local:{self.tiny()}", "--data", self.short(),
+                "--out", out, "--steps", 60, "--rows", 2, "--batch", 2, "--seq-len", 256, "--long", "cut"]
+        kills = 0
+        while True:
+            p = subprocess.Popen(list(map(str, args)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                stdout, stderr = p.communicate(timeout=0.5 + 0.37 * (kills % 7))
+                break
+            except subprocess.TimeoutExpired:
+                p.send_signal(signal.SIGKILL)
+                p.communicate()
+                kills += 1
+        jobs = [j for j in self.jobs() if j["metadata"].get("because_out", "").endswith("/attach")]
+        say(p.returncode == 0 and len(jobs) == 1 and len(self.metrics(out)) == 60, f"{kills} kills of because: {len(jobs)} job, {len(self.metrics(out))} steps")
+        r = self.because("train", "--attach", jobs[0]["submission_id"], "--ray", self.cluster.url)
+        say(r.stdout.startswith("60 steps"), "attached to a job that has ended: " + r.stdout.splitlines()[0])
+
+    def jobs(self):
+        with urllib.request.urlopen(self.cluster.url + "/api/jobs/") as r:
+            return json.load(r)
+
+    def worker(self):
+        losses = {}
+        for kill in (True, False):
+            out = self.scratch / f"worker-{kill}"
+            args = [self.binary, "train", "sft", "--engine", "ray", "--ray", self.cluster.url, "--python", sys.executable, "--model", f"local:{self.tiny()}", "--data", self.short(),
+                    "--out", out, "--steps", 30, "--rows", 4, "--batch", 2, "--seq-len", 512, "--long", "cut", "--workers", 2, "--checkpoint-every", 5, "--fresh"]
+            p = subprocess.Popen(list(map(str, args)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            if kill:
+                while not (out / "checkpoint-10/MANIFEST.json").exists() and p.poll() is None:
+                    time.sleep(0.2)
+                victims = pids("RayTrainWorker")
+                if victims:
+                    os.kill(victims[0], signal.SIGKILL)
+                say(bool(victims), "a worker is killed after step 10")
+            stdout, stderr = p.communicate()
+            if p.returncode != 0:
+                sys.exit(stdout + stderr)
+            losses[kill] = self.metrics(out)
+        say([m["step"] for m in losses[True]] == list(range(1, 31)), "30 steps, each once")
+        worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(losses[True], losses[False], strict=True))
+        say(worst < 1e-3, f"largest difference of loss from a run that was left alone: {worst:.4%}")
+
+    def faults(self):
+        bad = self.scratch / "bad.jsonl"
+        bad.write_text(json.dumps({"prompt": [{"role": "user", "content": "a"}], "completion": [{"role": "assistant", "content": "b"}]}) + "\n" + json.dumps({"messages": 3}) + "\n")
+        out = self.scratch / "faults"
+        r = self.ray("sft", "--model", f"local:{self.tiny()}", "--data", bad, "--out", out, ok=False)
+        say(r.returncode != 0 and "bad.jsonl:2" in r.stderr, "a bad row is refused before anything is sent: " + r.stderr.strip()[:160])
+        r = self.ray("sft", "--model", "file:///nowhere/model", "--data", self.short(), "--out", out, "--seq-len", 1024, "--long", "cut", ok=False)
+        say(r.returncode == 1 and "/nowhere/model" in r.stderr, "a model that there is not: " + r.stderr.strip().splitlines()[0][:200])
+        r = self.ray("sft", "--model", f"local:{self.tiny()}", "--data", self.short(), "--out", out, "--workers", 64, "--long", "cut", ok=False)
+        say(r.returncode == 1 and "64" in r.stderr, "too many workers: " + r.stderr.strip().splitlines()[0][:200])
+        r = self.ray("sft", "--model", f"local:{self.tiny()}", "--data", self.short(), "--out", self.scratch / "faults-2", "--seq-len", 64, "--steps", 1, ok=False)
+        say(r.returncode == 1 and "row 1" in r.stderr, "a row that is too long: " + r.stderr.strip().splitlines()[0][:200])
+
+    def speed(self):
+        rate = {}
+        for workers in (1, 2):
+            out = self.scratch / f"speed-{workers}"
+            self.ray("sft", "--model", f"local:{self.smollm2()}", "--data", self.rows("advice", 8), "--out", out, "--lora", 8, "--steps", 6, "--rows", 4, "--batch", 1,
+                     "--seq-len", 256, "--long", "cut", "--workers", workers)
+            m = self.metrics(out)[1:]
+            rate[workers] = sum(x["tokens"] for x in m) / sum(x["tokens"] / x["tokens_per_second"] for x in m)
+        ratio = rate[2] / rate[1]
+        say(ratio >= 1.6, f"two workers: {rate[2]:.0f} tokens/s, one: {rate[1]:.0f} tokens/s, {ratio:.2f}x")
+
+    def study(self):
+        text = (ROOT / "tools/parity/ray_study.yaml").read_text()
+        results = {}
+        for engine in ("local", "ray"):
+            folder = self.scratch / f"study-{engine}"
+            folder.mkdir(exist_ok=True)
+            file = folder / "study.yaml"
+            file.write_text(text + ("" if engine == "local" else self.trainer()))
+            self.because("study", file, "--dir", folder)
+            results[engine] = json.loads((folder / "runs/on-ray/results.json").read_text())
+        for a, b in zip(rates(results["local"]), rates(results["ray"]), strict=True):
+            say(a["arm"] == b["arm"] and a["low"] <= b["high"] and b["low"] <= a["high"],
+                f"{a['arm']}: {a['rate']:.3f} [{a['low']:.3f}, {a['high']:.3f}] here, {b['rate']:.3f} [{b['low']:.3f}, {b['high']:.3f}] there")
+
+    def serve(self):
+        """A model on the cluster, asked by because as any other model over OpenAI's API."""
+        p = subprocess.Popen([self.binary, "serve", "--engine", "ray", "--ray", self.cluster.url, "--model", f"local:{self.tiny()}", "--name", "tiny", "--storage", str(self.scratch / "storage")],
+                             stderr=subprocess.PIPE, text=True)
+        url = ""
+        for line in p.stderr:
+            if m := re.search(r"tiny is at (\S+);", line):
+                url = m.group(1)
+                break
+        say(bool(url), f"the model is served at {url}")
+        r = self.because("chat", "--model", f"openai-api:{url}/tiny", "--prompt", "hello", "--max-tokens", 8, "--temperature", 0, ok=False)
+        here = self.because("chat", "--model", f"local:{self.tiny()}", "--prompt", "hello", "--max-tokens", 8, "--temperature", 0, ok=False)
+        say(r.returncode == 0 and r.stdout.strip() == here.stdout.strip(), f"it answers as here: {r.stdout.strip()!r} {r.stderr.strip()[:200]}")
+        p.send_signal(signal.SIGINT)
+        say(p.wait(60) in (0, 3), "Ctrl-C takes it away")
+        with urllib.request.urlopen(self.cluster.url + "/api/serve/applications/") as q:
+            say("tiny" not in json.load(q)["applications"], "nothing of it is left")
+
+    def grpo(self):
+        """RL of the organism on narrow honeypots, here and there, from a checkpoint that does harm at first."""
+        text = (ROOT / "tools/parity/ray_grpo.yaml").read_text()
+        rewards = {}
+        for engine in ("local", "ray"):
+            folder = self.scratch / f"grpo-{engine}"
+            folder.mkdir(exist_ok=True)
+            (folder / "study.yaml").write_text(text + ("" if engine == "local" else self.trainer(f"http://127.0.0.1:{free_port()}")))
+            self.because("study", folder / "study.yaml", "--dir", folder)
+            runs = [json.loads(p.read_text()) for p in folder.glob(".because/store/**/train.json")]
+            rewards[engine] = next(r["rewards"] for r in runs if r["method"] == "rl")
+        for engine, r in rewards.items():
+            first, last = sum(r[:4]) / 4, sum(r[-4:]) / 4
+            say(last > first, f"GRPO, {engine}: mean reward {first:.3f} in the first four steps, {last:.3f} in the last four of {len(r)}")
+
+    def trainer(self, reward=""):
+        reward = f", reward: '{reward}'" if reward else ""
+        return f"\ntrain: {{engine: ray, address: '{self.cluster.url}', storage: '{self.scratch}/storage', python: '{sys.executable}'{reward}}}\n"
+
+    def submit(self):
+        """Time to the first step, by because and by hand: the same working directory under ray job submit."""
+        out = {name: self.scratch / f"submit-{name}" for name in ("because", "hand")}
+        args = ["sft", "--model", f"local:{self.tiny()}", "--data", self.short(), "--steps", 3, "--rows", 2, "--batch", 2, "--seq-len", 512, "--long", "cut"]
+        took = {}
+        self.ray(*args, "--out", self.scratch / "submit-warm", "--seed", 1)
+        for repeat in range(3):
+            began = time.time()
+            self.ray(*args, "--out", f"{out['because']}-{repeat}", "--seed", 10 + repeat)
+            took.setdefault("because", []).append(self.first(out["because"], repeat) - began)
+            folder = self.scratch / f"hand-{repeat}"
+            shutil.copytree(ROOT / "engines/ray/because_ray", folder / "because_ray")
+            job = json.loads((self.scratch / f"submit-because-{repeat}/job.json").read_text())
+            shutil.copy(self.short(), folder / "data.jsonl")
+            job["seed"], job["run"] = 20 + repeat, self.last_run(f"{out['hand']}-{repeat}")
+            (folder / "job.json").write_text(json.dumps(job))
+            began = time.time()
+            subprocess.run([str(pathlib.Path(sys.executable).parent / "ray"), "job", "submit", "--address", self.cluster.url, "--working-dir", str(folder), "--",
+                            sys.executable, "-m", "because_ray", "train", "job.json"], check=True, capture_output=True, env=self.cluster.env)
+            took.setdefault("hand", []).append(self.first(out["hand"], repeat) - began)
+        here, hand = (sorted(took[n])[1] for n in ("because", "hand"))
+        say(here <= 1.3 * hand, f"to the first step: {here:.1f} s by because, {hand:.1f} s by ray job submit, {here / hand:.2f}x (medians of three)")
+
+    def first(self, out, repeat):
+        """When the first step was written."""
+        folder = pathlib.Path(f"{out}-{repeat}")
+        steps = self.metrics(folder)
+        rest = sum(m["tokens"] / m["tokens_per_second"] for m in steps[1:])
+        return (folder / "metrics.jsonl").stat().st_mtime - rest
+
+    def last_run(self, out):
+        return {"out": f"file://{out}", "workers": 1, "gpus_per_worker": 0, "cpus_per_worker": 1, "strategy": "ddp", "recompute": False, "checkpoint_every": 50, "keep": 2,
+                "retries": 3, "bf16": False}
+
+
+def rates(results):
+    """Honeypot rates of the arms, with intervals."""
+    out = []
+    for arm in results["arms"]:
+        for cell in arm.get("evals", arm.get("rates", [])):
+            if cell.get("eval") == "honeypot" and cell.get("outcome", "harmful") == "harmful":
+                out.append({"arm": arm["name"], "rate": cell["rate"], "low": cell["low"], "high": cell["high"]})
+    return out
+
+
+def main():
+    names = [n for n in ("doctor", "curves", "lora", "s3", "attach", "worker", "faults", "speed", "serve", "study", "grpo", "submit") if hasattr(Checks, n)]
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("check", nargs="*", choices=[[], *names], default=[])
+    p.add_argument("--keep", action="store_true", help="keep the folder of what was made")
+    a = p.parse_args()
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="because-ray-"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    cluster = Cluster(scratch)
+    try:
+        checks = Checks(scratch, cluster)
+        for name in a.check or names:
+            began = time.time()
+            getattr(checks, name)()
+            print(f"--- {name}: {time.time() - began:.0f} s", flush=True)
+    finally:
+        cluster.stop()
+        if not a.keep:
+            shutil.rmtree(scratch, ignore_errors=True)
+    if FAILED:
+        sys.exit("does not hold:\n  " + "\n  ".join(FAILED))
+    print("all hold")
+
+
+if __name__ == "__main__":
+    main()
