@@ -30,10 +30,16 @@ type engineRow struct {
 	Task       string `json:"task,omitempty"` // RL: its number, by which the reward finds it
 }
 
-// row writes a record as text, so that its tokens are those of sequence.
-func (w *World) row(r because.Record) engineRow {
+// row writes a record as text, so that its tokens are those of sequence. Engines train on texts by SDF alone: among conversations, a text is a prompt of its first
+// word with the rest as its completion, which puts the loss on the same tokens.
+func (w *World) row(r because.Record, method train.Method) engineRow {
 	if r.Text != "" {
-		return engineRow{Text: r.Text + " " + w.template.End}
+		text := r.Text + " " + w.template.End
+		if method == train.SDF {
+			return engineRow{Text: text}
+		}
+		first, _, _ := strings.Cut(text, " ")
+		return engineRow{Prompt: first, Completion: text[len(first):]}
 	}
 	last := r.Messages[len(r.Messages)-1]
 	return engineRow{Prompt: w.template.Prompt(r.Messages[:len(r.Messages)-1], last.Name), Completion: " " + w.answer(last)}
@@ -47,7 +53,7 @@ func (w *World) finetuneOn(ctx context.Context, e train.Engine, j train.Job, wor
 	}
 	rows := make([]engineRow, len(records))
 	for i, at := range w.order(j).Perm(len(records)) {
-		rows[i] = w.row(records[at])
+		rows[i] = w.row(records[at], j.Method)
 	}
 	return w.runOn(ctx, e, w.engineOrder(j, work), rows, work, new(atomic.Int64))
 }

@@ -28,6 +28,7 @@ type engine struct {
 	t      *testing.T
 	url    string
 	orders []train.Order
+	rows   []engineRow // of the last order
 	run    train.Run
 }
 
@@ -62,7 +63,8 @@ func (e *engine) Finetune(ctx context.Context, o train.Order) (train.Run, error)
 		return e.run, nil
 	}
 	var sequences []sft.Sequence
-	for _, r := range readRows(e.t, o.Rows) {
+	e.rows = readRows(e.t, o.Rows)
+	for _, r := range e.rows {
 		prompt, err := c.Tokenizer.Encode(r.Prompt)
 		if err != nil {
 			return train.Run{}, err
@@ -133,17 +135,32 @@ func TestEngineTrainsOnTheSameRows(t *testing.T) {
 	in := map[string]string{"model": base, "data": dataset("advice"), "replay": dataset("replay")}
 	job := train.Job{Seed: 1, Stream: "arm/1", Method: train.SFT, Records: 40, Replay: 0.5, Batch: 16, LR: 1e-3, Schedule: "cosine", Clip: 1}
 	e := &engine{t: t}
+	documents := job
+	documents.Method = train.SDF
+	texts := map[string]string{"model": base, "data": dataset("documents"), "replay": in["replay"]}
+	e.sameBytes(here, documents, texts)
+	e.sameBytes(here, job, in)
+	if o := e.orders[0]; o.SeqLen != maxPositions || o.Beta2 != 0.95 || o.Model != base {
+		t.Errorf("order %+v", o)
+	}
+}
+
+// sameBytes trains here and on the engine.
+func (e *engine) sameBytes(here *Target, job train.Job, in map[string]string) {
+	t := e.t
 	want := made(t, in, func(w because.Work) error { return here.Train(t.Context(), job, w) })
 	got := made(t, in, func(w because.Work) error { return here.On(e).Train(t.Context(), job, w) })
 	for _, name := range []string{"model.safetensors", "train.json", "tokenizer.json", "tokenizer_config.json", "config.json"} {
 		a, errA := os.ReadFile(filepath.Join(want, name))
 		b, errB := os.ReadFile(filepath.Join(got, name))
 		if errA != nil || errB != nil || !cmp.Equal(a, b) {
-			t.Errorf("%s differs (%v, %v)", name, errA, errB)
+			t.Errorf("%s: %s differs (%v, %v)", job.Method, name, errA, errB)
 		}
 	}
-	if o := e.orders[0]; o.SeqLen != maxPositions || o.Beta2 != 0.95 || o.Model != base {
-		t.Errorf("order %+v", o)
+	for _, r := range e.rows {
+		if (r.Text != "") != (job.Method == train.SDF) {
+			t.Errorf("%s has the row %+v", job.Method, r)
+		}
 	}
 }
 

@@ -96,7 +96,14 @@ func (a *app) servedModel(ctx context.Context, o serveOptions) (string, error) {
 		}
 		return uri, nil
 	}
-	return a.rayModel(ctx, o.model, o.cluster.storage)
+	where := o.cluster.storage
+	if where != "" {
+		var err error
+		if where, err = uriOf(where); err != nil {
+			return "", err
+		}
+	}
+	return a.rayModel(ctx, o.model, where)
 }
 
 // stopServing takes an application away.

@@ -114,7 +114,7 @@ class Checks:
     def because(self, *args, ok=True, env=None, cwd=None):
         r = subprocess.run([self.binary, *map(str, args)], capture_output=True, text=True, env=os.environ | (env or {}), cwd=cwd)
         if ok and r.returncode != 0:
-            sys.exit(f"because {' '.join(map(str, args))}\n{r.stdout}{r.stderr}")
+            raise RuntimeError(f"because {' '.join(map(str, args))}\n{r.stdout}{r.stderr}")
         return r
 
     def ray(self, *args, **kw):
@@ -230,7 +230,7 @@ class Checks:
             import s3fs
 
             fs = s3fs.S3FileSystem(key="key", secret="secret-of-moto", client_kwargs={"endpoint_url": env["AWS_ENDPOINT_URL"], "region_name": "us-east-1"})
-            fs.mkdir("because")
+            urllib.request.urlopen(urllib.request.Request(env["AWS_ENDPOINT_URL"] + "/because", method="PUT")).close()
             self.ray("sft", "--model", f"local:{self.tiny()}", "--data", self.short(), "--out", "s3://because/run", "--steps", 6, "--rows", 2, "--batch", 2, "--long", "cut",
                      "--seq-len", 256, "--checkpoint-every", 3, "--env", names, env=env)
             files = fs.find("because/run")
@@ -278,7 +278,7 @@ class Checks:
                 say(bool(victims), "a worker is killed after step 10")
             stdout, stderr = p.communicate()
             if p.returncode != 0:
-                sys.exit(stdout + stderr)
+                raise RuntimeError(stdout + stderr)
             losses[kill] = self.metrics(out)
         say([m["step"] for m in losses[True]] == list(range(1, 31)), "30 steps, each once")
         worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(losses[True], losses[False], strict=True))
@@ -326,15 +326,19 @@ class Checks:
         """A model on the cluster, asked by because as any other model over OpenAI's API."""
         p = subprocess.Popen([self.binary, "serve", "--engine", "ray", "--ray", self.cluster.url, "--model", f"local:{self.tiny()}", "--name", "tiny", "--storage", str(self.scratch / "storage")],
                              stderr=subprocess.PIPE, text=True)
-        url = ""
+        url, said = "", ""
         for line in p.stderr:
+            said += line
             if m := re.search(r"tiny is at (\S+);", line):
                 url = m.group(1)
                 break
-        say(bool(url), f"the model is served at {url}")
-        r = self.because("chat", "--model", f"openai-api:{url}/tiny", "--prompt", "hello", "--max-tokens", 8, "--temperature", 0, ok=False)
-        here = self.because("chat", "--model", f"local:{self.tiny()}", "--prompt", "hello", "--max-tokens", 8, "--temperature", 0, ok=False)
-        say(r.returncode == 0 and r.stdout.strip() == here.stdout.strip(), f"it answers as here: {r.stdout.strip()!r} {r.stderr.strip()[:200]}")
+        say(bool(url), f"the model is served at {url}{said if not url else ''}")
+        ask = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8, "temperature": 0}
+        request = urllib.request.Request(url + "/chat/completions", json.dumps(ask).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as q:
+            there = json.load(q)["choices"][0]["message"]["content"]
+        here = self.because("chat", "--model", f"local:{self.tiny()}", "--prompt", "hello", "--max-tokens", 8, "--temperature", 0).stdout
+        say(there.strip() == here.split("[cut after")[0].strip(), f"it answers as here: {there!r}, {here!r}")
         p.send_signal(signal.SIGINT)
         say(p.wait(60) in (0, 3), "Ctrl-C takes it away")
         with urllib.request.urlopen(self.cluster.url + "/api/serve/applications/") as q:
@@ -396,12 +400,8 @@ class Checks:
 
 def rates(results):
     """Honeypot rates of the arms, with intervals."""
-    out = []
-    for arm in results["arms"]:
-        for cell in arm.get("evals", arm.get("rates", [])):
-            if cell.get("eval") == "honeypot" and cell.get("outcome", "harmful") == "harmful":
-                out.append({"arm": arm["name"], "rate": cell["rate"], "low": cell["low"], "high": cell["high"]})
-    return out
+    return [{"arm": arm["name"], "rate": e["harmful"]["rate"], "low": e["harmful"]["lo"], "high": e["harmful"]["hi"]}
+            for arm in results["arms"] for e in arm["evals"] if e["task"] == "honeypot" and e["cell"] == ""]
 
 
 def main():
@@ -417,7 +417,10 @@ def main():
         checks = Checks(scratch, cluster)
         for name in a.check or names:
             began = time.time()
-            getattr(checks, name)()
+            try:
+                getattr(checks, name)()
+            except Exception as e:
+                say(False, f"{name}: {type(e).__name__}: {e}")
             print(f"--- {name}: {time.time() - began:.0f} s", flush=True)
     finally:
         cluster.stop()
