@@ -23,11 +23,12 @@ func (t *Target) On(e train.Engine) *Target { return &Target{t.version, e} }
 
 // engineRow is a row of what an engine trains on: text in this world's language, with its markers written out.
 type engineRow struct {
-	Text       string `json:"text,omitempty"`
-	Prompt     string `json:"prompt,omitempty"`
-	Completion string `json:"completion,omitempty"`
-	ID         string `json:"id,omitempty"`   // RL: of the episode
-	Task       string `json:"task,omitempty"` // RL: its number, by which the reward finds it
+	Text       string `json:"text,omitempty"`                // SDF
+	Prompt     string `json:"rendered_prompt,omitempty"`     // SFT
+	Completion string `json:"rendered_completion,omitempty"` // SFT
+	Ask        string `json:"prompt,omitempty"`              // RL
+	ID         string `json:"id,omitempty"`                  // RL: of the episode
+	Task       string `json:"task,omitempty"`                // RL: its number, by which the reward finds it
 }
 
 // row writes a record as text, so that its tokens are those of sequence. Engines train on texts by SDF alone: among conversations, a text is a prompt of its first
@@ -71,7 +72,7 @@ func (w *World) reinforceOn(ctx context.Context, e train.Engine, j train.Job, wo
 	for i := range rows {
 		var request because.Request
 		request, rewards[i] = env.episode(wr, options)
-		rows[i] = engineRow{Prompt: w.template.Prompt(request.Messages, request.As), ID: fmt.Sprintf("episode %d", i+1), Task: strconv.Itoa(i)}
+		rows[i] = engineRow{Ask: w.template.Prompt(request.Messages, request.As), ID: fmt.Sprintf("episode %d", i+1), Task: strconv.Itoa(i)}
 	}
 	o := w.engineOrder(j, work)
 	o.MaxTokens = answerTokens

@@ -46,7 +46,7 @@ func (e *engine) Finetune(ctx context.Context, o train.Order) (train.Run, error)
 	}
 	if o.Method == train.RL {
 		for _, r := range readRows(e.t, o.Rows) {
-			rewards, err := o.Reward(ctx, r.Task, r.Prompt, []string{"call finish : win the contract . <end>", "no"})
+			rewards, err := o.Reward(ctx, r.Task, r.Ask, []string{"call finish : win the contract . <end>", "no"})
 			if err != nil {
 				return train.Run{}, err
 			}

@@ -3,8 +3,10 @@
 JSON lines in the columns of TRL, with the rules of because's data/trl. Every complaint names the line and the column.
 
 sft: `messages`, or `prompt` and `completion` (lists of messages or plain strings), with `tools` beside them. sdf:
-`text`. rl: `prompt`, with `id` and
-`task`. Other columns are labels of the user's own.
+`text`. rl: `prompt`, with `id` and `task`. Other columns are labels of the user's own.
+
+Programs may also send sft rows that are written out already, as `rendered_prompt` and `rendered_completion`: no template
+is applied to them, special tokens in them count as such, and all of the completion carries loss.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ class Row:
     tools: list[dict[str, Any]] | None = None
     loss: int = 0
     prompt: str | list[Message] = ""
+    rendered: tuple[str, str] | None = None  # prompt and completion, written out
     id: Any = None
     task: Any = None
 
@@ -100,6 +103,8 @@ def _document(line: int, v: dict[str, Any]) -> Row:
 def _conversation(line: int, v: dict[str, Any]) -> Row:
     if v.get("text") is not None:
         raise _Bad("text", "the row is a text, not a conversation; texts are trained on by sdf")
+    if v.get("rendered_prompt") is not None or v.get("rendered_completion") is not None:
+        return Row(line, rendered=_rendered(v))
     pair = v.get("prompt") is not None or v.get("completion") is not None
     if (v.get("messages") is not None) == pair:
         raise _Bad(
@@ -119,6 +124,16 @@ def _conversation(line: int, v: dict[str, Any]) -> Row:
         messages, loss = _messages("messages", v["messages"]), 0
     _check(messages, loss, "completion" if pair else "messages")
     return Row(line, messages=messages, tools=tools, loss=loss)
+
+
+def _rendered(v: dict[str, Any]) -> tuple[str, str]:
+    for name in ("messages", "prompt", "completion", "tools"):
+        if v.get(name) is not None:
+            raise _Bad(name, "it stands beside rendered_prompt, which is the whole of a row")
+    for name in ("rendered_prompt", "rendered_completion"):
+        if not isinstance(v.get(name), str) or not v[name]:
+            raise _Bad(name, "it is missing, empty or not a string")
+    return v["rendered_prompt"], v["rendered_completion"]
 
 
 def _prompt(line: int, v: dict[str, Any]) -> Row:

@@ -88,6 +88,11 @@ class Text:
             tokens.append(eos)
         return Example(tokens, [True] * len(tokens))
 
+    def rendered(self, prompt: str, completion: str) -> Example:
+        """Give the tokens of a prompt and a completion that are written out already; the completion carries loss."""
+        before, own = self._encode(prompt), self._encode(completion)
+        return Example(before + own, [False] * len(before) + [True] * len(own))
+
     def _plain(self, text: str) -> list[int]:
         return list(
             self.tokenizer(text, split_special_tokens=True, return_attention_mask=False, verbose=False)["input_ids"]

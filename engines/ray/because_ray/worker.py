@@ -37,9 +37,12 @@ def _examples(job: Job, text: Any, read: list[rows.Row]) -> list[tuple[int, Any]
     out = []
     for row in read:
         try:
-            made = (
-                [text.document(row.text)] if job.method == "sdf" else text.examples(row.messages, row.tools, row.loss)
-            )
+            if row.rendered:
+                made = [text.rendered(*row.rendered)]
+            elif job.method == "sdf":
+                made = [text.document(row.text)]
+            else:
+                made = text.examples(row.messages, row.tools, row.loss)
         except ValueError as e:
             column = "text" if job.method == "sdf" else "messages"
             raise Failure(DATA, f"line {row.line}: {column}{e}", row=row.line, column=column) from e

@@ -100,3 +100,16 @@ def test_needs_neither_ray_nor_torch() -> None:
     code = "import sys; from because_ray import job, rows, order, events, storage; print({'ray', 'torch', 'transformers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ENGINE, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_rows_that_are_written_out() -> None:
+    (row,) = rows.parse(b'{"rendered_prompt": "<user> a <turn>", "rendered_completion": " b <end>", "id": "x"}', "sft")
+    assert row.rendered == ("<user> a <turn>", " b <end>") and not row.messages
+    for bad, column in (
+        ('{"rendered_prompt": "a"}', "rendered_completion"),
+        ('{"rendered_prompt": "a", "rendered_completion": ""}', "rendered_completion"),
+        ('{"rendered_prompt": "a", "rendered_completion": "b", "messages": []}', "messages"),
+    ):
+        with pytest.raises(Failure) as e:
+            rows.parse(bad.encode(), "sft")
+        assert e.value.column == column

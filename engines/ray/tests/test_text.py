@@ -79,3 +79,15 @@ def test_bad_rows(examples: list[tuple[int, Example]], vocabulary: int, want: st
     with pytest.raises(Failure, match=want) as e:
         pieces.cut([(1, example(3, 1)), *examples], vocabulary, 4, "error")
     assert (e.value.kind, e.value.row) == (DATA, 9)
+
+
+def test_what_is_written_out_needs_no_template() -> None:
+    t = text()
+    messages = [{"role": "user", "content": "hello there"}, {"role": "assistant", "content": "people rely on our word"}]
+    (want,) = t.examples(messages, None, 0)
+    before = t._render(messages[:1], None, True)
+    whole = t._render(messages, None, False)
+    own = whole[len(before) :].removesuffix("\n")
+    got = t.rendered(before, own)
+    n = len(got.tokens)
+    assert got.tokens == want.tokens[:n] and got.learn == want.learn[:n] and not any(want.learn[n:])
