@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/because-lab/because"
+	"github.com/because-lab/because/data/conduct"
 	"github.com/because-lab/because/judge"
 )
 
@@ -67,6 +68,20 @@ they are also counted apart.`,
 	return cmd
 }
 
+// cases gives the labelled cases: the user's, or those of the evaluations' rubrics and of the one by which deliberation is chosen for training.
+func (o judgeOptions) cases() ([]judge.Item, map[string]*judge.Rubric, error) {
+	if o.gold != "" {
+		items, err := judge.LoadGold(o.gold)
+		return items, nil, err
+	}
+	items, err := judge.Gold()
+	if err != nil {
+		return nil, nil, err
+	}
+	more, rubric, err := conduct.Gold()
+	return append(items, more...), map[string]*judge.Rubric{rubric.Name: rubric}, err
+}
+
 func (a *app) judgeCheck(ctx context.Context, o judgeOptions) error {
 	if o.judge == "" {
 		return usage("judge check", "--judge", "see because judge check --help", "is missing")
@@ -80,10 +95,7 @@ func (a *app) judgeCheck(ctx context.Context, o judgeOptions) error {
 	if err != nil {
 		return err
 	}
-	items, err := judge.Gold()
-	if o.gold != "" {
-		items, err = judge.LoadGold(o.gold)
-	}
+	items, rubrics, err := o.cases()
 	if err != nil {
 		return err
 	}
@@ -91,7 +103,7 @@ func (a *app) judgeCheck(ctx context.Context, o judgeOptions) error {
 	progress := a.showEval(ctx, o.json)
 	defer progress.Stop()
 	report, done := progress.work("judge check")
-	r, err := judge.Check(ctx, m, judge.CheckOptions{Judge: judge.Options{Votes: o.votes, Schema: o.schema}, Seed: o.seed, Items: items, Only: o.only, Workers: o.connections,
+	r, err := judge.Check(ctx, m, judge.CheckOptions{Judge: judge.Options{Votes: o.votes, Schema: o.schema}, Seed: o.seed, Items: items, Rubrics: rubrics, Only: o.only, Workers: o.connections,
 		Progress: func(at, total float64, unit, _ string) { report(at, total, unit, models.cost()) }})
 	done(err)
 	if err != nil {

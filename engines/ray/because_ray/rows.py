@@ -5,8 +5,8 @@ JSON lines in the columns of TRL, with the rules of because's data/trl. Every co
 sft: `messages`, or `prompt` and `completion` (lists of messages or plain strings), with `tools` beside them. sdf:
 `text`. rl: `prompt`, with `id` and `task`. Other columns are labels of the user's own.
 
-Programs may also send sft rows that are written out already, as `rendered_prompt` and `rendered_completion`: no template
-is applied to them, special tokens in them count as such, and all of the completion carries loss.
+Programs may also send sft rows that are written out already, as `rendered_prompt` and `rendered_completion`: no
+template is applied to them, special tokens in them count as such, and all of the completion carries loss.
 """
 
 from __future__ import annotations
