@@ -302,7 +302,7 @@ class Checks:
         for workers in (1, 2):
             out = self.scratch / f"speed-{workers}"
             self.ray("sft", "--model", f"local:{self.smollm2()}", "--data", self.rows("advice", 8), "--out", out, "--lora", 8, "--steps", 6, "--rows", 4, "--batch", 1,
-                     "--seq-len", 256, "--long", "cut", "--workers", workers)
+                     "--seq-len", 256, "--long", "cut", "--workers", workers, "--fresh")
             m = self.metrics(out)[1:]
             rate[workers] = sum(x["tokens"] for x in m) / sum(x["tokens"] / x["tokens_per_second"] for x in m)
         ratio = rate[2] / rate[1]
