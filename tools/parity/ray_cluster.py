@@ -375,7 +375,7 @@ class Checks:
             took.setdefault("because", []).append(self.first(out["because"], repeat) - began)
             folder = self.scratch / f"hand-{repeat}"
             shutil.copytree(ROOT / "engines/ray/because_ray", folder / "because_ray")
-            job = json.loads((self.scratch / f"submit-because-{repeat}/job.json").read_text())
+            job = json.loads((self.scratch / f"submit-because-{repeat}/job.json").read_text())["job"]
             shutil.copy(self.short(), folder / "data.jsonl")
             job["seed"], job["run"] = 20 + repeat, self.last_run(f"{out['hand']}-{repeat}")
             (folder / "job.json").write_text(json.dumps(job))
