@@ -104,7 +104,7 @@ type asking struct {
 	used   map[string]bool
 	models *chats
 
-	library *scenario.Library // of the user's folder, once it is loaded
+	families *scenario.Library // of the user's folder, once it is loaded
 }
 
 // param takes a parameter, or its default.
@@ -184,10 +184,10 @@ func (q *asking) scenarios(folder string) (lib *scenario.Library, err error) {
 	if folder == "" {
 		return scenario.Embedded()
 	}
-	if q.library == nil {
-		q.library, err = scenario.Load(folder)
+	if q.families == nil {
+		q.families, err = scenario.Load(folder)
 	}
-	return q.library, err
+	return q.families, err
 }
 
 // honeypot reads the parameters of honeypots.
