@@ -1,4 +1,4 @@
-package finetune
+package whole
 
 import (
 	"errors"
@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile takes an exclusive lock without waiting.
-func lockFile(f *os.File) error {
+// TryLock takes an exclusive lock on a file without waiting. ErrLocked says that another process has it. The system frees it when the file is closed or the
+// process ends, however it ends.
+func TryLock(f *os.File) error {
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{})
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
-		return errLocked
+		return ErrLocked
 	}
 	return err
 }
