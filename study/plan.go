@@ -296,9 +296,17 @@ func (c *chain) evals(u *unit, end *link) error {
 func (c *chain) eval(id, title string, order batch.Order, model string, snapshot int) (string, error) {
 	return c.p.add(graph.Step{
 		ID: id, Kind: KindEval, Title: title, Params: evalParams{Order: order, Snapshot: snapshot, Constitution: c.p.text},
-		Needs: []graph.Input{{Name: "model", Step: model}},
-		Run:   func(ctx context.Context, t *graph.Task) error { return runEval(ctx, c.p.w, order, snapshot, t) },
+		Needs: []graph.Input{{Name: "model", Step: model}}, Share: c.p.served(model, snapshot),
+		Run: func(ctx context.Context, t *graph.Task) error { return runEval(ctx, c.p.w, order, snapshot, t) },
 	}, c.p.evalCost(order))
+}
+
+// served names a model that a cluster has to load for its evaluations; it is empty where models are opened in this process, which takes no time.
+func (p *planner) served(model string, snapshot int) string {
+	if p.f.Train == nil || p.f.Train.Engine == EngineLocal {
+		return ""
+	}
+	return fmt.Sprintf("%s/%d", model, snapshot)
 }
 
 // checks plans the known-group checks of this world.

@@ -95,6 +95,26 @@ func TestShared(t *testing.T) {
 	}
 }
 
+// TestServedModelsAreShared wants the evaluations of a served model, and them alone, to follow each other.
+func TestServedModelsAreShared(t *testing.T) {
+	for train, served := range map[string]bool{"": false, "\ntrain: {engine: ray, storage: /shared}\n": true} {
+		byShare := map[string]int{}
+		for _, step := range edited(t, &toy{}, study.Options{Dir: t.TempDir()}, "\nseeds:", train+"\nseeds:").Steps() {
+			want := ""
+			if served && step.Kind == study.KindEval {
+				want = step.Needs[0].Step + "/"
+			}
+			if !strings.HasPrefix(step.Share, want) || want == "" && step.Share != "" {
+				t.Errorf("%s shares %q, its model is %q", step.ID, step.Share, want)
+			}
+			byShare[step.Share]++
+		}
+		if most := byShare["linked/seed11/replay/1-sdf/0"]; served && most < 2 {
+			t.Errorf("the models of evaluations: %v", byShare)
+		}
+	}
+}
+
 // keys gives the keys of a study's steps.
 func keys(t *testing.T, s *study.Study) map[string]string {
 	out := map[string]string{}

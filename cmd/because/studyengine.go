@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -17,8 +19,8 @@ import (
 	"github.com/because-lab/because/train/ray"
 )
 
-// studyEngine makes what trains a study's models, nil for this process. What it returns beside is closed after the last step.
-func studyEngine(ctx context.Context, f *study.File) (train.Engine, io.Closer, error) {
+// studyEngine makes what trains the models of a study in dir, nil for this process. What it returns beside is closed after the last step.
+func studyEngine(ctx context.Context, f *study.File, dir string) (train.Engine, io.Closer, error) {
 	t := f.Train
 	if t == nil || t.Engine == study.EngineLocal {
 		return nil, nothingOpen{}, nil
@@ -43,6 +45,9 @@ func studyEngine(ctx context.Context, f *study.File) (train.Engine, io.Closer, e
 	if t.Retries != nil {
 		e.Run.Retries = *t.Retries
 	}
+	if e.Owner, err = ownerOf(dir); err != nil {
+		return nil, nil, err
+	}
 	where := t.Storage
 	if !strings.Contains(where, "://") && !filepath.IsAbs(where) {
 		where = filepath.Join(f.Dir(), where)
@@ -60,6 +65,19 @@ func studyEngine(ctx context.Context, f *study.File) (train.Engine, io.Closer, e
 		}
 	}
 	return e, closeEngine{e, context.WithoutCancel(ctx)}, nil
+}
+
+// ownerOf names whoever runs studies in a folder: one process at a time, since a run locks it.
+func ownerOf(dir string) (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", because.E("name owner", dir, err, "")
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", because.E("name owner", dir, err, "")
+	}
+	sum := sha256.Sum256([]byte(host + "\x00" + dir))
+	return hex.EncodeToString(sum[:4]), nil
 }
 
 // listenFor gives the address to listen at for a URL under which others reach this machine.

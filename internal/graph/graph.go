@@ -28,6 +28,7 @@ type Step struct {
 	Params  any    // everything else that determines the output; encoded into the key
 	Needs   []Input
 	Weight  float64 // relative cost, for scheduling and time left; 1 where zero
+	Share   string  // names what is costly to open, such as a model on a cluster; steps that share it are run one after the other rather than in turn with others
 
 	// Run writes the output into t.Output. It stops soon after ctx ends and then returns an error.
 	Run func(ctx context.Context, t *Task) error

@@ -88,6 +88,7 @@ type runner struct {
 	index map[string]string
 
 	running  int
+	share    string // of the last step started that has one
 	indexErr error
 
 	mu sync.Mutex
@@ -216,7 +217,7 @@ func (r *runner) loop(ctx context.Context) {
 	defer stop(nil)
 	for {
 		for work.Err() == nil && r.running < r.opt.Jobs && r.ready.Len() > 0 {
-			r.start(work, heap.Pop(&r.ready).(*node))
+			r.start(work, r.next())
 		}
 		if r.running == 0 {
 			return
@@ -229,6 +230,26 @@ func (r *runner) loop(ctx context.Context) {
 		}
 	}
 }
+
+// next takes the node to start out of those that are ready: the heaviest path first. A step that shares something lets those go before it that share what
+// was opened last.
+func (r *runner) next() *node {
+	at := 0
+	if r.share != "" && r.shareOf(r.ready[0]) != "" {
+		for i, n := range r.ready {
+			if r.shareOf(n) == r.share && (r.shareOf(r.ready[at]) != r.share || r.ready.Less(i, at)) {
+				at = i
+			}
+		}
+	}
+	n := heap.Remove(&r.ready, at).(*node)
+	if s := r.shareOf(n); s != "" {
+		r.share = s
+	}
+	return n
+}
+
+func (r *runner) shareOf(n *node) string { return r.g.steps[n.steps[0]].Share }
 
 // workers is how many cores a node gets: they are shared among the steps that can run now. Steps that are small beside it
 // don't count: they are soon done, and it would be left with too few for all the rest of its time.

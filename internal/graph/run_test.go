@@ -126,6 +126,21 @@ func TestCriticalPathRunsFirst(t *testing.T) {
 	}
 }
 
+func TestSharingStepsFollowEachOther(t *testing.T) {
+	w := newWorld()
+	for _, x := range []struct {
+		id, share string
+		weight    float64
+	}{{"a/1", "a", 9}, {"b/1", "b", 8}, {"alone", "", 7}, {"a/2", "a", 2}, {"b/2", "b", 6}, {"a/3", "a", 3}, {"b/3", "b", 1}} {
+		s := w.add(x.id, 1)
+		s.Share, s.Weight = x.share, x.weight
+	}
+	want := []string{"a/1", "a/3", "a/2", "b/1", "alone", "b/2", "b/3"}
+	if diff := cmp.Diff(want, order(t, w)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestJobsBoundWhatRunsAtOnce(t *testing.T) {
 	for _, jobs := range []int{1, 3} {
 		w := newWorld()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/engine/llama"
@@ -32,11 +33,10 @@ type Engine struct {
 	Python  string
 	Offer   func(ctx context.Context) (*Rewards, error) // opens the place where jobs get their rewards, when the first job of RL wants it; nil: there is none
 	Replica Replica                                     // how models are served
+	Owner   string                                      // ends the names of applications: one process at a time serves under it, and takes up what the last has left; empty: none
 
-	deploying sync.Mutex // one deployment at a time
-
-	mu   sync.Mutex
-	apps map[string]int // those that are asked for now, by how many
+	served served
+	linger time.Duration // of an application without users; 0: lingering
 
 	opening sync.Mutex
 	rewards *Rewards
@@ -49,6 +49,9 @@ func (e *Engine) Name() string { return EngineName + "/" + e.DType }
 
 // Finetune trains on the cluster. When ctx ends the job goes on, and the same order finds it again.
 func (e *Engine) Finetune(ctx context.Context, o train.Order) (train.Run, error) {
+	if err := e.makeRoom(ctx); err != nil {
+		return train.Run{}, err
+	}
 	job, err := e.job(ctx, &o)
 	if err != nil {
 		return train.Run{}, err

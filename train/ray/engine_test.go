@@ -6,12 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -218,21 +223,116 @@ func TestEngineServes(t *testing.T) {
 	defer proxy.Close()
 	s.ServePort(l.Addr().(*net.TCPAddr).Port)
 	e, model := testEngine(t, c), testTraining(t, train.SFT).Model
-	end, stop, err := e.Serve(t.Context(), model)
+	s.AddScripted("theirs")
+	other := testTraining(t, train.SFT).Model
+	if err := os.WriteFile(filepath.Join(other, "model.safetensors"), []byte("another"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e.Owner = "me"
+	serve := func(e *Engine, model string) (train.Endpoint, func()) {
+		t.Helper()
+		end, stop, err := e.Serve(t.Context(), model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return end, func() {
+			t.Helper()
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	apps := func(when string, want ...string) {
+		t.Helper()
+		got := slices.DeleteFunc(slices.Sorted(maps.Keys(s.Apps())), func(n string) bool { return n == "theirs" })
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", when, got, want)
+		}
+	}
+	end, stop := serve(e, model)
+	one := end.Model + "-me"
+	if looks < 3 || end.URL != "http://"+l.Addr().String()+"/"+one+"/v1" {
+		t.Errorf("%+v after %d looks", end, looks)
+	}
+	_, second := serve(e, model)
+	apps("served twice", one)
+	stop()
+	stop()
+	apps("one of two uses has ended", one)
+	end, stop = serve(e, other)
+	two := end.Model + "-me"
+	both := []string{one, two}
+	slices.Sort(both)
+	apps("both in use", both...)
+	second()
+	apps("kept for the next use", both...)
+	stop()
+	_, stop = serve(e, other)
+	apps("what nobody uses gives way", two)
+	stop()
+
+	next := testEngine(t, c) // after a kill of the process that e stands for
+	next.Owner, next.Storage = "me", e.Storage
+	_, stop = serve(next, model)
+	apps("what was left behind gives way", one)
+	next.linger = time.Nanosecond
+	stop()
+	for deadline := time.Now().Add(10 * time.Second); len(s.Apps()) > 1 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	apps("after a while")
+	next.linger = 0
+	_, stop = serve(next, model)
+	stop()
+	if err := next.makeRoom(t.Context()); err != nil {
+		t.Error(err)
+	}
+	apps("a job wants room")
+	serve(next, model)
+	if err := next.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	apps("closed")
+}
+
+// TestServingWaitsForRoom has a cluster with room for one application: the second runs when the first is given up, which must not wait for the second.
+func TestServingWaitsForRoom(t *testing.T) {
+	s, c := cluster(t, nil)
+	answering := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer answering.Close()
+	s.ServePort(answering.Listener.Addr().(*net.TCPAddr).Port)
+	var room sync.Map // the application that has it
+	s.ServeAs(func(app string, _ int) (string, string) {
+		if got, _ := room.LoadOrStore("it", app); got != app {
+			return "DEPLOYING", "no GPU is free"
+		}
+		return "RUNNING", ""
+	})
+	e, model := testEngine(t, c), testTraining(t, train.SFT).Model
+	other := testTraining(t, train.SFT).Model
+	if err := os.WriteFile(filepath.Join(other, "model.safetensors"), []byte("another"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, stop, err := e.Serve(t.Context(), model)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if looks < 3 || end.URL != "http://"+l.Addr().String()+"/"+end.Model+"/v1" {
-		t.Errorf("%+v after %d looks", end, looks)
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := e.Serve(t.Context(), other)
+		ended <- err
+	}()
+	for len(s.Apps()) < 2 {
+		time.Sleep(time.Millisecond)
 	}
-	_, second, err := e.Serve(t.Context(), model)
-	if err != nil || len(s.Apps()) != 1 {
-		t.Errorf("%v, %d applications", err, len(s.Apps()))
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
-	if err := stop(); err != nil || len(s.Apps()) != 1 {
-		t.Errorf("%v: it is taken away while another uses it", err)
+	if len(s.Apps()) != 1 {
+		t.Errorf("the first is kept while another waits: %v", slices.Collect(maps.Keys(s.Apps())))
 	}
-	if err := second(); err != nil || len(s.Apps()) != 0 {
-		t.Errorf("%v, %d applications are left", err, len(s.Apps()))
+	room.Clear()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

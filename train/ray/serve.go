@@ -67,12 +67,14 @@ func (c *Client) serving(ctx context.Context) (s Serving, err error) {
 	return s, err
 }
 
-// Deploy asks for an application, or for a change of one. Ray replaces all applications that were deployed through its REST API at once; so those of other names are
-// sent along as they are. A change by somebody else in the same moment may be lost. Await tells when it runs.
-func (c *Client) Deploy(ctx context.Context, a App) error {
+// Deploy asks for an application, or for a change of one, in the place of some others. Ray replaces all applications that were deployed through its REST API at once;
+// so those of other names are sent along as they are. A change by somebody else in the same moment may be lost. Await tells when it runs.
+func (c *Client) Deploy(ctx context.Context, a App, without ...string) error {
 	s, err := c.serving(ctx)
 	if err == nil {
-		delete(s.Apps, a.Name)
+		for _, name := range append(without, a.Name) {
+			delete(s.Apps, name)
+		}
 		err = c.putApps(ctx, append(s.declared(), a))
 	}
 	return c.fail("deploy application", a.Name, err)
