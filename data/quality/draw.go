@@ -22,7 +22,7 @@ func Sum(path string) (string, error) {
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
-		return "", because.E("hash file", path, err, "")
+		return "", because.E("read file", path, err, "")
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
