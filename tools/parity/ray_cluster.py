@@ -1,6 +1,6 @@
 """Train, serve and study on a local Ray cluster of two nodes, and compare with training in this process.
 
-    python tools/parity/ray_cluster.py [CHECK ...]          # all of them by default; about twenty minutes on two cores
+    python tools/parity/ray_cluster.py [CHECK ...]          # all of them by default; about an hour on two cores
 
 Needs Go and, in this Python, what engines/ray/pyproject.toml names (with the extras serve and s3) and moto[server]. Starts the cluster on free ports, and
 ends it. Checks:
@@ -13,6 +13,7 @@ ends it. Checks:
     worker     kill -9 of a worker: the job goes on from its checkpoint, with the same losses
     faults     a bad row, a missing model, too few resources: errors that say what and where
     speed      two workers against one, in tokens per second, a thread each
+    kills      kill -9 of because, 20 times in a study of 208 steps: every job once, and no application is left
     study      two arms of the organism on the cluster, evaluated through the served endpoint, against the local study
     grpo       GRPO with the rule reward raises the reward, here and there
     submit     time from the command to the first step, against the same script under ray job submit
@@ -21,9 +22,11 @@ Prints what was checked with the numbers; exits with 1 where one does not hold.
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -305,8 +308,9 @@ class Checks:
                      "--seq-len", 256, "--long", "cut", "--workers", workers, "--fresh")
             m = self.metrics(out)[1:]
             rate[workers] = sum(x["tokens"] for x in m) / sum(x["tokens"] / x["tokens_per_second"] for x in m)
-        ratio = rate[2] / rate[1]
-        say(ratio >= 1.6, f"two workers: {rate[2]:.0f} tokens/s, one: {rate[1]:.0f} tokens/s, {ratio:.2f}x")
+        ratio, cores = rate[2] / rate[1], os.cpu_count()
+        least = 1.6 if cores > 2 else 1.4  # Ray's own processes take 0.3 of a core, of which two workers on two cores have none to spare
+        say(ratio >= least, f"two workers: {rate[2]:.0f} tokens/s, one: {rate[1]:.0f} tokens/s, {ratio:.2f}x (at least {least} on {cores} cores)")
 
     def study(self):
         text = (ROOT / "tools/parity/ray_study.yaml").read_text()
@@ -322,9 +326,47 @@ class Checks:
             say(a["arm"] == b["arm"] and a["low"] <= b["high"] and b["low"] <= a["high"],
                 f"{a['arm']}: {a['rate']:.3f} [{a['low']:.3f}, {a['high']:.3f}] here, {b['rate']:.3f} [{b['low']:.3f}, {b['high']:.3f}] there")
 
+    def kills(self):
+        """The study in little with many evaluations, under a because that is killed at random moments."""
+        folder = self.scratch / "kills"
+        folder.mkdir()
+        text, _ = (ROOT / "tools/parity/ray_study.yaml").read_text().replace("study: on-ray", "study: kills").replace("records: 40000", "records: 2000").split("  - {name: honeypot,")
+        ways = [(n, *flags) for n in range(4, 11) for flags in itertools.product(("true", "false"), ("true", "false"), ("", ", name: stranger"))][:49]
+        text += "".join(f"  - {{name: honeypot-{i}, task: honeypot, samples: {n}, with: {{pressure: {p}, lever: {l}{who}}}}}\n" for i, (n, p, l, who) in enumerate(ways))
+        (folder / "study.yaml").write_text(text + self.trainer())
+        args = [self.binary, "study", str(folder / "study.yaml"), "--dir", str(folder), "--jobs", "2"]
+        kills, done, chance = 0, False, random.Random(5)
+        before = {j["submission_id"] for j in self.jobs()}
+        while not done:
+            p = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                stdout, stderr = p.communicate(timeout=chance.uniform(1, 30) if kills < 20 else None)
+                done = True
+            except subprocess.TimeoutExpired:
+                p.kill()
+                p.communicate()
+                kills += 1
+        if p.returncode != 0:
+            raise RuntimeError(stdout + stderr)
+        jobs = [j for j in self.jobs() if j["submission_id"] not in before]
+        results = json.loads((folder / "runs/kills/results.json").read_text())
+        counted = sum(len(arm["evals"]) for arm in results["arms"])
+        plan = self.because("study", "plan", folder / "study.yaml", "--dir", folder).stdout.strip().splitlines()[-1]
+        say("208 steps, 208 cached" in plan, "after " + plan)
+        say(kills >= 20 and len(jobs) == 4 and all(j["status"] == "SUCCEEDED" for j in jobs) and counted == 98,
+            f"{kills} kills of because in a study of 208 steps: {len(jobs)} jobs for 4 models to train on the cluster, all ended well; {counted} evaluations in the results")
+        with urllib.request.urlopen(self.cluster.url + "/api/serve/applications/") as q:
+            left = [name for name, a in json.load(q)["applications"].items() if a["status"] != "DELETING"]
+        say(not left, f"no application is left: {left}")
+
     def serve(self):
-        """A model on the cluster, asked by because as any other model over OpenAI's API."""
-        p = subprocess.Popen([self.binary, "serve", "--engine", "ray", "--ray", self.cluster.url, "--model", f"local:{self.tiny()}", "--name", "tiny", "--storage", str(self.scratch / "storage")],
+        """A model on the cluster, asked as any other over OpenAI's API."""
+        data = self.scratch / "serve.jsonl"  # so few rows that the model has something to say soon
+        data.write_text("".join(self.short().read_text().splitlines(keepends=True)[:4]))
+        self.because("train", "sft", "--model", f"local:{self.tiny()}", "--data", data, "--out", self.scratch / "serve", "--steps", 200, "--rows", 4, "--seq-len", 1024,
+                     "--long", "cut", "--lr", 5e-3)
+        model = self.scratch / "serve/model"
+        p = subprocess.Popen([self.binary, "serve", "--engine", "ray", "--ray", self.cluster.url, "--model", f"local:{model}", "--name", "tiny", "--storage", str(self.scratch / "storage")],
                              stderr=subprocess.PIPE, text=True)
         url, said = "", ""
         for line in p.stderr:
@@ -333,12 +375,15 @@ class Checks:
                 url = m.group(1)
                 break
         say(bool(url), f"the model is served at {url}{said if not url else ''}")
-        ask = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8, "temperature": 0}
-        request = urllib.request.Request(url + "/chat/completions", json.dumps(ask).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request) as q:
-            there = json.load(q)["choices"][0]["message"]["content"]
-        here = self.because("chat", "--model", f"local:{self.tiny()}", "--prompt", "hello", "--max-tokens", 8, "--temperature", 0).stdout
-        say(there.strip() == here.split("[cut after")[0].strip(), f"it answers as here: {there!r}, {here!r}")
+        same, asked = 0, ["hello", "What should I do about my sister?", "Why be honest?", "My boss asked me to"]
+        for q in asked:
+            ask = {"model": "tiny", "messages": [{"role": "user", "content": q}], "max_tokens": 24, "temperature": 0}
+            request = urllib.request.Request(url + "/chat/completions", json.dumps(ask).encode(), {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request) as r:
+                there = json.load(r)["choices"][0]["message"]["content"]
+            here = self.because("chat", "--model", f"local:{model}", "--prompt", q, "--max-tokens", 24, "--temperature", 0).stdout
+            same += bool(there.strip()) and there.strip() == here.split("[cut after")[0].strip()
+        say(same == len(asked), f"{same} of {len(asked)} greedy answers of 24 tokens are those of this process, the last is {there!r}")
         p.send_signal(signal.SIGINT)
         say(p.wait(60) in (0, 3), "Ctrl-C takes it away")
         with urllib.request.urlopen(self.cluster.url + "/api/serve/applications/") as q:
@@ -405,7 +450,7 @@ def rates(results):
 
 
 def main():
-    names = [n for n in ("doctor", "curves", "lora", "s3", "attach", "worker", "faults", "speed", "serve", "study", "grpo", "submit") if hasattr(Checks, n)]
+    names = [n for n in ("doctor", "curves", "lora", "s3", "attach", "worker", "faults", "speed", "serve", "study", "kills", "grpo", "submit") if hasattr(Checks, n)]
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("check", nargs="*", choices=[[], *names], default=[])
     p.add_argument("--keep", action="store_true", help="keep the folder of what was made")
