@@ -6,6 +6,7 @@ Each has one of the kinds that because knows, and says what to do where somethin
 from __future__ import annotations
 
 import builtins
+import re
 from typing import Any
 
 JOB = "job"
@@ -76,12 +77,12 @@ def classify(error: BaseException) -> Failure:
         if isinstance(seen, Failure):
             return seen
         seen = getattr(seen, "cause", None) or seen.__cause__
-    text = f"{type(error).__name__}: {error}"
+    text = _WORKER.sub("", f"{type(error).__name__}: {error}")
     low = text.lower()
     if isinstance(error, MemoryError) or any(mark in low for mark in _MEMORY):
         return Failure(
             MEMORY,
-            brief(text),
+            _short_of_memory(text) or brief(text),
             "use a smaller micro-batch or sequence length, recompute, fsdp, or more memory per worker",
         )
     if isinstance(error, builtins.ImportError):
@@ -92,6 +93,21 @@ def classify(error: BaseException) -> Failure:
             f"pip install {name} in the cluster's image, or name it in runtime_env" if name else "",
         )
     return Failure(TRAIN, brief(text))
+
+
+# How Ray Train names a lost worker, on ten lines, and what Ray's memory monitor says when it has killed some.
+_WORKER = re.compile(r"Worker info: Worker\(\n.*?\n\)\n?", re.DOTALL)
+_KILLED = re.compile(r"killed due to the node running low on memory\.\s*(Memory on the node.*?)(?:\.?\n|\. |$)")
+_USER = re.compile(r"^\d+\t([\d.]+)\tray::RayTrainWorker", re.MULTILINE)
+
+
+def _short_of_memory(text: str) -> str:
+    """Say who was killed for want of memory and how much there was, out of some hundred lines of Ray's."""
+    killed = _KILLED.search(text)
+    if not killed:
+        return ""
+    users = "".join(f"; a worker held {gib} GB" for gib in _USER.findall(text)[:1])
+    return f"Ray killed a worker because the node ran low on memory. {killed[1]}{users}"
 
 
 def lost_peer(error: BaseException) -> bool:

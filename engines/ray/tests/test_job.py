@@ -145,6 +145,41 @@ def test_classifies(error: BaseException, kind: str) -> None:
     assert errors.classify(error).kind == kind
 
 
+KILLED = """A worker health check failed.
+Worker info: Worker(
+  actor=Actor(RayTrainWorker, 7ecf8be7f4643280182bc48302000000),
+  metadata=ActorMetadata(
+    hostname='vm',
+  ),
+  log_file_path='/tmp/a.log',
+)
+5 worker(s) were killed due to the node running low on memory. Memory on the node (IP: 192.0.2.2, ID: b95) was 5.53GB used / 23.54GB limit (0.234969)
+OOM kill reason: Memory usage 5750222848B exceeded threshold of 5586108928B (22.1% of 25276510208B limit)
+Top 10 memory users: PID\tMEM(GB)\tCOMMAND
+18327\t0.38\tray::TrainController.run
+19440\t1.37\tray::RayTrainWorker
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (KILLED, "Memory on the node (IP: 192.0.2.2, ID: b95) was 5.53GB used / 23.54GB limit (0.234969); a worker held 1.37 GB"),
+        ("Task was killed due to the node running low on memory.\nMemory on the node (IP: 10.0.0.1, ID: x) was 15.1GB / 15.5GB (0.97). Ray killed this worker (ID: y)",
+         "Memory on the node (IP: 10.0.0.1, ID: x) was 15.1GB / 15.5GB (0.97)"),
+    ],
+)  # fmt: skip
+def test_says_what_memory_lacked(text: str, message: str) -> None:
+    found = errors.classify(RuntimeError(text))
+    assert found.kind == errors.MEMORY
+    assert found.message == "Ray killed a worker because the node ran low on memory. " + message
+
+
+def test_leaves_out_how_ray_names_a_worker() -> None:
+    text = KILLED.partition("5 worker(s)")[0] + "The actor died."
+    assert errors.classify(RuntimeError(text)).message == "RuntimeError: A worker health check failed.\nThe actor died."
+
+
 def test_classifies_by_cause_and_survives_pickling() -> None:
     import pickle
 
