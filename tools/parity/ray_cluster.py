@@ -2,7 +2,7 @@
 
     python tools/parity/ray_cluster.py [CHECK ...]          # all of them by default; about an hour on two cores
 
-Needs Go and, in this Python, what engines/ray/pyproject.toml names (with the extras serve and s3) and moto[server]. Starts the cluster on free ports, and
+Needs Go and, in this Python, what requirements-ray.txt names. Starts the cluster on free ports, and
 ends it. Checks:
 
     doctor     because doctor --ray finds all in order, the storage from both sides too; with an unknown folder it does not
@@ -11,6 +11,9 @@ ends it. Checks:
     s3         the same through an S3 store (moto's server) instead of a folder
     attach     kill -9 of because while it follows, again and again: one job, and its result
     worker     kill -9 of a worker: the job goes on from its checkpoint, with the same losses
+    node       kill -9 of a node: the job waits for another one and goes on from its checkpoint, with the same losses
+    full       a full storage: the job fails and says so; with room again the same command goes on from its checkpoint (as root alone, who may mount a small one)
+    memory     a worker that Ray kills for want of memory: the error says so
     faults     a bad row, a missing model, too few resources: errors that say what and where
     speed      two workers against one, in tokens per second, a thread each
     kills      kill -9 of because, 20 times in a study of 208 steps: every job once, and no application is left
@@ -56,18 +59,31 @@ def free_port():
 class Cluster:
     """Two nodes with a core each, on this machine. A core is a share of Ray's accounts, not a bound on what a process takes."""
 
-    def __init__(self, scratch, cpus=2):
+    def __init__(self, scratch, cpus=2, nodes=2, **env):
+        self.cpus = cpus
         self.temp = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # Ray's sockets bear no long paths
         self.gcs, self.dashboard = free_port(), free_port()
-        self.env = os.environ | {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "PYTHONWARNINGS": "ignore", "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
+        self.env = os.environ | {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "PYTHONWARNINGS": "ignore", "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"} | env
         self.url = f"http://127.0.0.1:{self.dashboard}"
         self.processes = []
         self.log = open(scratch / "ray.log", "w")
         self.start("--head", f"--port={self.gcs}", f"--dashboard-port={self.dashboard}", f"--temp-dir={self.temp}", "--include-dashboard=true",
                    f"--ray-client-server-port={free_port()}", f"--num-cpus={cpus}")
         self.wait()
-        # A folder of its own: nodes unpack what is sent with jobs below it, and clear it away.
-        self.start(f"--address=127.0.0.1:{self.gcs}", f"--num-cpus={cpus}", f"--temp-dir={self.temp}b")
+        self.folders = [self.temp]
+        for _ in range(nodes - 1):
+            self.join()
+
+    def join(self):
+        """Add a node, in a folder of its own: nodes unpack what is sent with jobs below it, and clear it away."""
+        self.folders.append(self.temp + "bcdefgh"[len(self.folders) - 1])
+        self.start(f"--address=127.0.0.1:{self.gcs}", f"--num-cpus={self.cpus}", f"--temp-dir={self.folders[-1]}")
+
+    def lose(self):
+        """Kill the node that came last; what runs on it goes with it."""
+        os.killpg(self.processes.pop().pid, signal.SIGKILL)
+        for pid in pids(self.folders[-1]):
+            os.kill(pid, signal.SIGKILL)
 
     def start(self, *args):
         command = [str(pathlib.Path(sys.executable).parent / "ray"), "start", "--block", "--disable-usage-stats", f"--dashboard-agent-listen-port={free_port()}",
@@ -91,8 +107,8 @@ class Cluster:
                 pass
         for pid in pids(self.temp):  # daemons have sessions of their own
             os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.temp, ignore_errors=True)
-        shutil.rmtree(self.temp + "b", ignore_errors=True)
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def pids(text):
@@ -287,6 +303,61 @@ class Checks:
         worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(losses[True], losses[False], strict=True))
         say(worst < 1e-3, f"largest difference of loss from a run that was left alone: {worst:.4%}")
 
+    def node(self):
+        losses = {}
+        for workers in (3, 1):  # three do not fit on one of the two nodes
+            out = self.scratch / f"node-{workers}"
+            args = [self.binary, "train", "sft", "--engine", "ray", "--ray", self.cluster.url, "--python", sys.executable, "--model", f"local:{self.tiny()}", "--data", self.short(),
+                    "--out", out, "--steps", 30, "--rows", 6, "--batch", 2, "--seq-len", 512, "--long", "cut", "--workers", workers, "--checkpoint-every", 5, "--fresh"]
+            p = subprocess.Popen(list(map(str, args)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            if workers == 3:
+                while not (out / "checkpoint-10/MANIFEST.json").exists() and p.poll() is None:
+                    time.sleep(0.2)
+                say(p.poll() is None, "a node is killed after step 10")
+                self.cluster.lose()
+                time.sleep(15)
+                say(p.poll() is None, "the job waits")
+                self.cluster.join()
+            stdout, stderr = p.communicate()
+            if p.returncode != 0:
+                raise RuntimeError(stdout + stderr)
+            losses[workers] = self.metrics(out)
+            say(("was lost" in stderr) == (workers == 3), "it went on from a checkpoint" if workers == 3 else "one worker is left alone")
+        worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(losses[3], losses[1], strict=True))
+        say(worst < 1e-3, f"{len(losses[3])} steps, largest difference of loss from one worker that was left alone: {worst:.4%}")
+
+    def full(self):
+        if os.geteuid() != 0:
+            print("     left out: only root may mount a small storage")
+            return
+        folder = self.scratch / "full"
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2500k", "tmpfs", folder], check=True)
+        try:
+            args = ["sft", "--model", f"local:{self.tiny()}", "--data", self.short(), "--out", folder / "run", "--steps", 12, "--rows", 2, "--batch", 2, "--seq-len", 256, "--long", "cut",
+                    "--checkpoint-every", 3]
+            r = self.ray(*args, ok=False)
+            say(r.returncode == 1 and "No space left" in r.stderr, "a full storage: " + said(r.stderr))
+            steps = sorted(p.parent.name for p in folder.glob("run/checkpoint-*/MANIFEST.json"))
+            say(steps != [], f"whole checkpoints are left: {steps}")
+            subprocess.run(["mount", "-o", "remount,size=100m", folder], check=True)
+            r = self.ray(*args)
+            say(len(self.metrics(folder / "run")) == 12, "with room again the same command goes on, and ends: " + r.stdout.strip().splitlines()[0])
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)
+
+    def memory(self):
+        info = dict(line.split(":") for line in pathlib.Path("/proc/meminfo").read_text().splitlines())
+        total, free = (int(info[key].split()[0]) / 2**20 for key in ("MemTotal", "MemAvailable"))
+        # A node takes about 1 GiB, a worker that has read the model 1.5; training all parameters of it, with these logits, takes more than 5.
+        cluster = Cluster(self.scratch, nodes=1, RAY_memory_usage_threshold=f"{(total - free + 3.5) / total:.3f}", RAY_memory_monitor_refresh_ms="200")
+        try:
+            r = self.because("train", "sdf", "--engine", "ray", "--ray", cluster.url, "--python", sys.executable, "--model", f"local:{self.smollm2()}", "--data",
+                             self.rows("documents", 16), "--out", self.scratch / "memory", "--steps", 2, "--rows", 8, "--batch", 8, "--seq-len", 512, "--long", "cut", "--retries", 0, ok=False)
+        finally:
+            cluster.stop()
+        say(r.returncode == 1 and "ran low on memory" in r.stderr and "fewer rows" in r.stderr, "a worker without memory: " + said(r.stderr))
+
     def faults(self):
         bad = self.scratch / "bad.jsonl"
         bad.write_text(json.dumps({"prompt": [{"role": "user", "content": "a"}], "completion": [{"role": "assistant", "content": "b"}]}) + "\n" + json.dumps({"messages": 3}) + "\n")
@@ -443,6 +514,11 @@ class Checks:
                 "retries": 3, "bf16": False}
 
 
+def said(stderr):
+    """The error among what because printed."""
+    return "".join(line for line in stderr.splitlines() if line.startswith("because:"))[:300]
+
+
 def rates(results):
     """Honeypot rates of the arms, with intervals."""
     return [{"arm": arm["name"], "rate": e["harmful"]["rate"], "low": e["harmful"]["lo"], "high": e["harmful"]["hi"]}
@@ -450,7 +526,7 @@ def rates(results):
 
 
 def main():
-    names = [n for n in ("doctor", "curves", "lora", "s3", "attach", "worker", "faults", "speed", "serve", "study", "kills", "grpo", "submit") if hasattr(Checks, n)]
+    names = [n for n in ("doctor", "curves", "lora", "s3", "attach", "worker", "node", "full", "memory", "faults", "speed", "serve", "study", "kills", "grpo", "submit") if hasattr(Checks, n)]
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("check", nargs="*", choices=[[], *names], default=[])
     p.add_argument("--keep", action="store_true", help="keep the folder of what was made")
