@@ -135,17 +135,14 @@ const (
 	kindEval     = "eval"
 )
 
-// Version is the version of the code behind a kind of step: a hash of its sources, of the corpora where data are made, and the name of the engine where
+// Version is the version of the code behind a kind of step: a hash of its sources, of the corpora where data are made or prompts taken, and the name of the engine where
 // there is one.
 func (t *Target) Version(kind string) string {
-	switch kind {
-	case kindPretrain:
+	if kind == kindPretrain {
 		return because.SourceVersion(packages[kindTrain]...)
-	case kindRL:
-		kind = kindTrain
 	}
 	v := because.SourceVersion(packages[kind]...)
-	if kind == kindData {
+	if kind == kindData || kind == kindRL {
 		v += "+" + corpora.Hash()[:12]
 	}
 	if t.o.Engine != nil {

@@ -115,7 +115,7 @@ func TestCheckTrain(t *testing.T) {
 	if err := w.CheckTrain(train.Job{Method: train.SFT}); err != nil {
 		t.Error(err)
 	}
-	want(t, w.CheckTrain(train.Job{Method: train.RL, Recipe: "honeypots"}), "honeypots", "RL on a real checkpoint", "sft and sdf")
+	want(t, w.CheckTrain(train.Job{Method: train.RL, Recipe: "rl-prompts"}), "rl-prompts", "RL of a real checkpoint", "engine: ray")
 	base := tiny(t)
 	write(t, filepath.Join(base, "tokenizer_config.json"), `{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>"}`)
 	w = open(t, checkpoint.Options{Path: base})

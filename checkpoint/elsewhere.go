@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/because-lab/because"
 	"github.com/because-lab/because/train"
@@ -13,20 +15,29 @@ import (
 
 // trainElsewhere lets the engine train.
 func (t *Target) trainElsewhere(ctx context.Context, j train.Job, s Switches, rows []row, w because.Work) error {
-	f, err := os.CreateTemp("", "because-rows-*.jsonl")
+	file, err := rowsFile(func(f *os.File) error { return writeRows(f, rows) })
 	if err != nil {
-		return because.E("train", "", err, "")
+		return err
 	}
-	defer os.Remove(f.Name())
-	if err := errors.Join(writeRows(f, rows), f.Close()); err != nil {
-		return because.E("train", f.Name(), err, "")
-	}
-	run, err := t.o.Engine.Finetune(ctx, train.Order{Job: j, Model: w.In["model"], Rows: f.Name(), Out: w.Out, SeqLen: t.seqLen(s), Long: string(longOf(s, j.Method)),
+	defer os.Remove(file)
+	run, err := t.o.Engine.Finetune(ctx, train.Order{Job: j, Model: w.In["model"], Rows: file, Out: w.Out, SeqLen: t.seqLen(s), Long: string(longOf(s, j.Method)),
 		Rank: s.LoRA, Report: w.Progress})
 	if err != nil {
 		return err
 	}
 	return writeRun(w.Out, run)
+}
+
+// rowsFile writes a file of rows, which is the caller's to remove.
+func rowsFile(write func(f *os.File) error) (string, error) {
+	f, err := os.CreateTemp("", "because-rows-*.jsonl")
+	if err != nil {
+		return "", because.E("train", "", err, "")
+	}
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		return "", because.E("train", f.Name(), errors.Join(err, os.Remove(f.Name())), "")
+	}
+	return f.Name(), nil
 }
 
 // call is a tool call in TRL's columns.
@@ -55,12 +66,14 @@ type tool struct {
 	Function because.Tool `json:"function"`
 }
 
-// line is a row in TRL's columns: a text, or a prompt with the completion that carries the loss.
+// line is a row in TRL's columns: a text, a prompt with the completion that carries the loss, or a prompt alone, for RL.
 type line struct {
 	Text       string `json:"text,omitempty"`
 	Prompt     []turn `json:"prompt,omitempty"`
 	Completion []turn `json:"completion,omitempty"`
 	Tools      []tool `json:"tools,omitempty"`
+	ID         string `json:"id,omitempty"`   // RL: of the episode
+	Task       string `json:"task,omitempty"` // RL: its number, by which the reward finds it
 }
 
 // writeRows writes records as JSON lines in their order.
@@ -78,6 +91,19 @@ func writeRows(f *os.File, rows []row) error {
 			l.Tools = append(l.Tools, tool{"function", t})
 		}
 		if err := e.Encode(l); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// writePrompts writes the prompts of episodes as JSON lines in their order.
+func writePrompts(f *os.File, episodes []episode) error {
+	w := bufio.NewWriter(f)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	for i, p := range episodes {
+		if err := e.Encode(line{Prompt: turns(p.messages), ID: fmt.Sprintf("episode %d", i+1), Task: strconv.Itoa(i)}); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,9 @@
 package checkpoint_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"strings"
@@ -17,14 +19,30 @@ import (
 
 // far is an engine elsewhere that notes what it is asked for.
 type far struct {
-	order train.Order
-	rows  []trl.Row
+	order   train.Order
+	rows    []trl.Row // of SFT and SDF
+	prompts []prompt  // of RL
+}
+
+// prompt is a row of RL.
+type prompt struct {
+	Prompt   []because.Message
+	ID, Task string
 }
 
 func (*far) Name() string { return "far/1" }
 
 func (f *far) Finetune(_ context.Context, o train.Order) (train.Run, error) {
 	f.order = o
+	if o.Method == train.RL {
+		text, err := os.ReadFile(o.Rows)
+		for d := json.NewDecoder(bytes.NewReader(text)); err == nil && d.More(); {
+			var p prompt
+			err = d.Decode(&p)
+			f.prompts = append(f.prompts, p)
+		}
+		return train.Run{Method: o.Method, Steps: o.Steps}, err
+	}
 	var err error
 	f.rows, err = trl.Read(o.Rows)
 	return train.Run{Method: o.Method, Steps: 3, Records: o.Records}, err

@@ -15,6 +15,11 @@ var packages = map[string][]string{
 		"checkpoint", "data", "engine/bpe", "engine/gguf", "engine/infer", "engine/kernel", "engine/llama", "engine/optim", "engine/tokenizer",
 		"engine/weights", "internal/input", "internal/whole", "model", "model/chat", "model/pretrained", "train", "train/finetune",
 	},
+	kindRL: {
+		"checkpoint", "data", "data/columns", "data/internal/words", "data/parquet", "engine/bpe", "engine/gguf", "engine/infer",
+		"engine/kernel", "engine/llama", "engine/optim", "engine/tokenizer", "engine/weights", "internal/input", "internal/stats",
+		"internal/whole", "judge", "model", "model/chat", "model/pretrained", "train", "train/reward",
+	},
 	kindEval: {
 		"checkpoint", "constitution", "engine/bpe", "engine/gguf", "engine/infer", "engine/kernel", "engine/llama", "engine/optim",
 		"engine/tokenizer", "engine/weights", "eval", "eval/batch", "eval/evallog", "eval/honeypot", "eval/understanding", "internal/input",

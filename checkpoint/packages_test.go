@@ -15,6 +15,7 @@ const module = "github.com/because-lab/because/"
 var roots = map[string][]string{
 	kindData:  {"constitution", "data", "data/catalog", "data/columns", "data/pipe", "data/quality", "internal/input", "model", "model/openai", "model/pretrained"},
 	kindTrain: {"data", "engine/kernel", "engine/optim", "engine/weights", "internal/input", "model/pretrained", "train", "train/finetune"},
+	kindRL:    {"data", "data/columns", "engine/llama", "engine/weights", "internal/input", "judge", "model", "model/pretrained", "train", "train/reward"},
 	kindEval: {"constitution", "engine/infer", "engine/llama", "eval", "eval/batch", "eval/evallog", "eval/honeypot", "eval/understanding", "internal/input", "model", "model/openai",
 		"model/pretrained", "scenario"},
 }
@@ -41,7 +42,7 @@ func TestEveryImportIsSomeStepsPart(t *testing.T) {
 		if !ours || folder == "corpora" {
 			continue
 		}
-		if !slices.Contains(slices.Concat(roots[kindData], roots[kindTrain], roots[kindEval]), folder) {
+		if !slices.Contains(slices.Concat(roots[kindData], roots[kindTrain], roots[kindRL], roots[kindEval]), folder) {
 			t.Errorf("%s is no kind of step's: add it to those that run it", folder)
 		}
 	}

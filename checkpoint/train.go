@@ -21,12 +21,14 @@ import (
 
 // CheckTrain checks what a job says about the world.
 func (t *Target) CheckTrain(j train.Job) error {
-	if _, err := t.switches(j.World); err != nil {
+	s, err := t.switches(j.World)
+	if err != nil {
 		return err
 	}
 	switch {
 	case j.Method == train.RL:
-		return because.E("find environment", j.Recipe, errors.New("RL on a real checkpoint is no stage of a study yet"), "train by sft and sdf here")
+		_, _, err := t.environment(j, s)
+		return err
 	case j.Method == train.SFT && !t.text.Chats():
 		return because.E("train", string(j.Method), errors.New("the checkpoint has no chat template, so it can't be trained on conversations"),
 			"train it on documents with sdf, or take a checkpoint that was trained to chat")
@@ -48,6 +50,9 @@ func (t *Target) Train(ctx context.Context, j train.Job, w because.Work) error {
 	s, err := t.switches(j.World)
 	if err != nil {
 		return err
+	}
+	if j.Method == train.RL {
+		return t.reinforce(ctx, j, s, w)
 	}
 	rows, err := t.mixed(j, w)
 	if err != nil {

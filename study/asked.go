@@ -30,6 +30,16 @@ func (a *asked) resolve(o data.Order) (data.Order, error) {
 	return o, nil
 }
 
+// resolveJob gives the job by which a checkpoint is known: of RL, whose environment may read a file.
+func (a *asked) resolveJob(j train.Job) (train.Job, error) {
+	if j.Method != train.RL {
+		return j, nil
+	}
+	o, err := a.resolve(data.Order{World: j.World, Seed: j.Seed, Recipe: j.Recipe, With: j.With})
+	j.With = o.With
+	return j, err
+}
+
 // ask gives the answer to a question, from ask where it was not asked before.
 func (a *asked) ask(method string, order any, ask func() (answer, error)) (answer, error) {
 	key, err := store.Encode([]any{method, order})
@@ -60,10 +70,14 @@ func (a *asked) CheckData(o data.Order) (needsModel bool, err error) {
 	return got.needsModel, err
 }
 
-// CheckTrain implements World.
+// CheckTrain implements World. The job may still name files.
 func (a *asked) CheckTrain(j train.Job) error {
+	j, err := a.resolveJob(j)
+	if err != nil {
+		return err
+	}
 	question := train.Job{World: j.World, Method: j.Method, Recipe: j.Recipe, With: j.With, Model: j.Model}
-	_, err := a.ask("train", question, func() (answer, error) { return answer{}, a.World.CheckTrain(j) })
+	_, err = a.ask("train", question, func() (answer, error) { return answer{}, a.World.CheckTrain(j) })
 	return err
 }
 

@@ -203,7 +203,10 @@ func (c *chain) extend(from *link, stage Stage, arm string, n int, stream string
 			needs = append(needs, graph.Input{Name: "replay", Step: mix})
 		}
 	}
-	job := c.p.f.job(c.setting, c.seed, method, s, stream)
+	job, err := c.p.w.resolveJob(c.p.f.job(c.setting, c.seed, method, s, stream))
+	if err != nil {
+		return nil, err
+	}
 	kind := map[train.Method]string{train.Pretrain: KindPretrain, train.SFT: KindTrain, train.SDF: KindTrain, train.RL: KindRL}[method]
 	id, err := c.p.add(graph.Step{
 		ID: fmt.Sprintf("%s%s/%d-%s", c.prefix, arm, n, method), Kind: kind,

@@ -76,7 +76,7 @@ const StartRecipe = "checkpoint"
 
 // Resolving is a World with recipes that read files of the user's.
 type Resolving interface {
-	// ResolveData gives the order by which such a dataset is known: each option that is a file's path, relative to the study file, is taken away and
+	// ResolveData gives the order by which such a dataset, or the environment of a stage of RL, is known: each option that is a file's path, relative to the study file, is taken away and
 	// replaced by what identifies the content. Other orders it gives back as they are.
 	ResolveData(o data.Order) (data.Order, error)
 }
