@@ -19,12 +19,14 @@ ends it. Checks:
     kills      kill -9 of because, 20 times in a study of 208 steps: every job once, and no application is left
     study      two arms of the organism on the cluster, evaluated through the served endpoint, against the local study
     grpo       GRPO with the rule reward raises the reward, here and there
+    rubric     RL of a checkpoint from a study, rewarded by a judge that answers here, raises the reward
     submit     time from the command to the first step, against the same script under ray job submit
 
 Prints what was checked with the numbers; exits with 1 where one does not hold.
 """
 
 import argparse
+import http.server
 import itertools
 import json
 import os
@@ -37,6 +39,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -164,7 +167,7 @@ class Checks:
             tokenizer = AutoTokenizer.from_pretrained(folder)
             torch.manual_seed(1)
             config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-                                 max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+                                 max_position_embeddings=16384, tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
                                  pad_token_id=tokenizer.pad_token_id)
             LlamaForCausalLM(config).save_pretrained(out)
             for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
@@ -475,6 +478,23 @@ class Checks:
             first, last = sum(r[:4]) / 4, sum(r[-4:]) / 4
             say(last > first, f"GRPO, {engine}: mean reward {first:.3f} in the first four steps, {last:.3f} in the last four of {len(r)}")
 
+    def rubric(self):
+        """A judge that likes the letter e rewards a checkpoint by the rubric of rewards, through because; its grades are read as those of any judge."""
+        folder = self.scratch / "rubric"
+        folder.mkdir()
+        (folder / "prompts.jsonl").write_text("".join(json.dumps({"prompt": [{"role": "user", "content": q}], "rubric": "Says e often."}) + "\n" for q in ("Hello", "Why?", "Who are you?", "Help me")))
+        judge, asked = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Grader), f"http://127.0.0.1:{free_port()}"
+        threading.Thread(target=judge.serve_forever, daemon=True).start()
+        (folder / "study.yaml").write_text((ROOT / "tools/parity/ray_rubric.yaml").read_text().format(model=self.tiny(), judge=f"http://127.0.0.1:{judge.server_port}/v1") + self.trainer(asked))
+        try:
+            self.because("study", folder / "study.yaml", "--dir", folder, env={"BECAUSE_API_KEY": "none"})
+        finally:
+            judge.shutdown()
+        runs = [json.loads(p.read_text()) for p in folder.glob(".because/store/**/train.json")]
+        r = next(r["rewards"] for r in runs if r["method"] == "rl")
+        first, last = sum(r[:4]) / 4, sum(r[-4:]) / 4
+        say(last > first + 0.1, f"RL of a checkpoint by a rubric: mean reward {first:.3f} in the first four steps, {last:.3f} in the last four of {len(r)}")
+
     def trainer(self, reward=""):
         reward = f", reward: '{reward}'" if reward else ""
         return f"\ntrain: {{engine: ray, address: '{self.cluster.url}', storage: '{self.scratch}/storage', python: '{sys.executable}'{reward}}}\n"
@@ -514,6 +534,29 @@ class Checks:
                 "retries": 3, "bf16": False}
 
 
+class Grader(http.server.BaseHTTPRequestHandler):
+    """A judge over OpenAI's API that grades by how many e there are in an answer, and says no to all other questions."""
+
+    def do_POST(self):
+        q = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        shown = q["messages"][-1]["content"]
+        form = shown[shown.rindex("# Your answer"):]
+        answer = [line[2:] for line in shown.splitlines() if line.startswith("| ")][-1:] or [""]
+        found = {"meets": str(1 + min(4, answer[0].count("e")))}
+        answers = {x: {"evidence": [], "why": "It was counted.", "answer": found.get(x, "no")} for x in re.findall(r'"(\w+)": \{"evidence"', form)}
+        text = json.dumps({"answers": answers, "ballot": re.findall(r'"ballot": "(\w+)"', form)[-1]})
+        out = json.dumps({"id": "1", "object": "chat.completion", "model": q["model"], "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+                          "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(out)))
+        self.end_headers()
+        self.wfile.write(out)
+
+    def log_message(self, *_):
+        pass
+
+
 def said(stderr):
     """The error among what because printed."""
     return "".join(line for line in stderr.splitlines() if line.startswith("because:"))[:300]
@@ -526,7 +569,7 @@ def rates(results):
 
 
 def main():
-    names = [n for n in ("doctor", "curves", "lora", "s3", "attach", "worker", "node", "full", "memory", "faults", "speed", "serve", "study", "kills", "grpo", "submit") if hasattr(Checks, n)]
+    names = [n for n in ("doctor", "curves", "lora", "s3", "attach", "worker", "node", "full", "memory", "faults", "speed", "serve", "study", "kills", "grpo", "rubric", "submit") if hasattr(Checks, n)]
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("check", nargs="*", choices=[[], *names], default=[])
     p.add_argument("--keep", action="store_true", help="keep the folder of what was made")
