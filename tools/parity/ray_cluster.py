@@ -41,6 +41,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -449,15 +450,15 @@ class Checks:
                 url = m.group(1)
                 break
         say(bool(url), f"the model is served at {url}{said if not url else ''}")
-        same, asked = 0, ["hello", "What should I do about my sister?", "Why be honest?", "My boss asked me to"]
-        for q in asked:
-            ask = {"model": "tiny", "messages": [{"role": "user", "content": q}], "max_tokens": 24, "temperature": 0}
-            request = urllib.request.Request(url + "/chat/completions", json.dumps(ask).encode(), {"Content-Type": "application/json"})
-            with urllib.request.urlopen(request) as r:
-                there = json.load(r)["choices"][0]["message"]["content"]
-            here = self.because("chat", "--model", f"local:{model}", "--prompt", q, "--max-tokens", 24, "--temperature", 0).stdout
-            same += bool(there.strip()) and there.strip() == here.split("[cut after")[0].strip()
-        say(same == len(asked), f"{same} of {len(asked)} greedy answers of 24 tokens are those of this process, the last is {there!r}")
+        port = free_port()
+        own = subprocess.Popen([self.binary, "serve", "--model", f"local:{model}", "--name", "tiny", "--precision", "f32", "--addr", f"127.0.0.1:{port}"], stderr=subprocess.DEVNULL)
+        try:
+            asked = ["hello", "What should I do about my sister?", "Why be honest?", "My boss asked me to"]
+            there, here = ([answer(at, q) for q in asked] for at in (url, f"http://127.0.0.1:{port}/v1"))
+        finally:
+            own.kill()
+        same = sum(bool(a.strip()) and a == b for a, b in zip(there, here, strict=True))
+        say(same == len(asked), f"{same} of {len(asked)} greedy answers of 24 tokens are those of this process, the last are {there[-1]!r} and {here[-1]!r}")
         p.send_signal(signal.SIGINT)
         say(p.wait(60) in (0, 3), "Ctrl-C takes it away")
         with urllib.request.urlopen(self.cluster.url + "/api/serve/applications/") as q:
@@ -555,6 +556,19 @@ class Grader(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+def answer(url, question):
+    """A greedy answer of the model "tiny" over OpenAI's API, which may need a moment to be there."""
+    ask = {"model": "tiny", "messages": [{"role": "user", "content": question}], "max_tokens": 24, "temperature": 0}
+    for attempt in range(20):
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url + "/chat/completions", json.dumps(ask).encode(), {"Content-Type": "application/json"})) as r:
+                return json.load(r)["choices"][0]["message"]["content"]
+        except urllib.error.URLError:
+            if attempt == 19:
+                raise
+            time.sleep(0.5)
 
 
 def said(stderr):
