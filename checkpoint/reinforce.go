@@ -61,14 +61,14 @@ func (t *Target) environment(j train.Job, s Switches) (rlOptions, []episode, err
 	switch {
 	case o.File != "" && j.Recipe != fileRecipe:
 		return fail(hashKey, "", "unknown to RL by %s", j.Recipe)
-	case o.MaxTokens < 1 || o.MaxTokens >= t.seqLen(s):
-		return fail("max_tokens", "prompt and answer together have seq_len tokens", "is %d; an answer may have 1 to %d tokens", o.MaxTokens, t.seqLen(s)-1)
 	case !t.text.Chats():
 		return fail(j.Recipe, "take a checkpoint that was trained to chat", "the checkpoint has no chat template, so it can't answer prompts")
 	case t.o.Engine == nil:
 		return fail(j.Recipe, "let a cluster train: train: {engine: ray, address: ..., storage: ..., reward: ...}", "RL of a real checkpoint does not run in this process")
 	case s.Judge == "":
 		return fail(j.Recipe, "name one in the world: with: {judge: openai/NAME}", "answers are rewarded by a judge")
+	case o.MaxTokens < 1 || o.MaxTokens >= t.seqLen(s):
+		return fail("max_tokens", "prompt and answer together have seq_len tokens", "is %d; an answer may have 1 to %d tokens", o.MaxTokens, t.seqLen(s)-1)
 	}
 	episodes, err := episodesOf(rows)
 	if err != nil {
