@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/because-lab/because"
@@ -73,4 +74,26 @@ func (p *progress) work(title string) (report because.Progress, done func(err er
 		}
 	}
 	return report, done
+}
+
+// warnings keeps what is warned of while a display is shown, to be said after it.
+type warnings struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (w *warnings) add(message string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, message)
+}
+
+// say prints what was kept.
+func (w *warnings) say(a *app) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, message := range w.all {
+		a.warn(errors.New(message))
+	}
+	w.all = nil
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // studyEngine makes what trains the models of a study in dir, nil for this process. What it returns beside is closed after the last step.
-func studyEngine(ctx context.Context, f *study.File, dir string) (train.Engine, io.Closer, error) {
+func (a *app) studyEngine(ctx context.Context, f *study.File, dir string) (train.Engine, io.Closer, error) {
 	t := f.Train
 	if t == nil || t.Engine == study.EngineLocal {
 		return nil, nothingOpen{}, nil
@@ -64,7 +64,9 @@ func studyEngine(ctx context.Context, f *study.File, dir string) (train.Engine, 
 			return ray.OfferRewards(ctx, listen, t.Reward, os.Getenv(ray.RewardToken))
 		}
 	}
-	return e, closeEngine{e, context.WithoutCancel(ctx)}, nil
+	c := &closeEngine{app: a, e: e, ctx: context.WithoutCancel(ctx)}
+	e.Warn = c.warned.add
+	return e, c, nil
 }
 
 // ownerOf names whoever runs studies in a folder: one process at a time, since a run locks it.
@@ -92,9 +94,15 @@ func listenFor(reward string) (string, error) {
 	return ":" + u.Port(), nil
 }
 
+// closeEngine closes an engine, and says what its jobs have warned of.
 type closeEngine struct {
-	e   *ray.Engine
-	ctx context.Context
+	app    *app
+	e      *ray.Engine
+	ctx    context.Context
+	warned warnings
 }
 
-func (c closeEngine) Close() error { return c.e.Close(c.ctx) }
+func (c *closeEngine) Close() error {
+	c.warned.say(c.app)
+	return c.e.Close(c.ctx)
+}

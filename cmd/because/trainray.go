@@ -135,9 +135,12 @@ func (a *app) followRay(ctx context.Context, client *ray.Client, id, out string)
 	progress := a.showProgress(ctx, false)
 	defer progress.Stop()
 	report, done := progress.work("train " + id)
-	result, err := client.Follow(ctx, id, ray.Show(report))
+	var warned warnings
+	result, err := client.Follow(ctx, id, ray.Show(report, warned.add))
 	done(err)
-	if err := errors.Join(err, progress.Stop()); err != nil {
+	err = errors.Join(err, progress.Stop())
+	warned.say(a)
+	if err != nil {
 		return err
 	}
 	return a.printRay(*result, out)

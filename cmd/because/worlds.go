@@ -25,7 +25,7 @@ const targetHelp = "there are organism, local:PATH (a checkpoint, relative to th
 
 // findWorld gives the world of a study's target. This is the one place that knows them all. What it returns beside is closed after the last step.
 func (a *app) findWorld(ctx context.Context, f *study.File, o studyOptions) (study.World, io.Closer, error) {
-	engine, cluster, err := studyEngine(ctx, f, o.dir)
+	engine, cluster, err := a.studyEngine(ctx, f, o.dir)
 	if err != nil {
 		return nil, nil, err
 	}

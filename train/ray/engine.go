@@ -33,6 +33,7 @@ type Engine struct {
 	Python  string
 	Offer   func(ctx context.Context) (*Rewards, error) // opens the place where jobs get their rewards, when the first job of RL wants it; nil: there is none
 	Replica Replica                                     // how models are served
+	Warn    func(message string)                        // told what a job warns of, such as a lost node; nil: nobody is
 	Owner   string                                      // ends the names of applications: one process at a time serves under it, and takes up what the last has left; empty: none
 
 	served served
@@ -130,6 +131,10 @@ func (e *Engine) see(ctx context.Context, o train.Order, order Order) (train.Run
 	show := Show(func(done, total float64, unit, note string) {
 		if o.Report != nil {
 			o.Report(done, total, unit, note)
+		}
+	}, func(message string) {
+		if e.Warn != nil {
+			e.Warn(started.ID + ": " + message)
 		}
 	})
 	result, err := e.Client.Follow(ctx, started.ID, func(events []Event) error {

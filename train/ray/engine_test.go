@@ -50,7 +50,7 @@ func trainer(t *testing.T) func(raytest.Job) raytest.Script {
 				t.Error(err)
 			}
 		}
-		lines := []string{raytest.Event(Event{Kind: EventStart, Steps: 20})}
+		lines := []string{raytest.Event(Event{Kind: EventStart, Steps: 20}), raytest.Event(Event{Kind: EventWarning, Message: "a node was lost"})}
 		for i := range 20 {
 			lines = append(lines, raytest.Event(Event{Kind: EventStep, Metric: &Metric{Step: i + 1, Loss: float64(i)}}))
 		}
@@ -79,9 +79,14 @@ func testTraining(t *testing.T, method train.Method) train.Order {
 func TestEngineFinetunes(t *testing.T) {
 	s, c := cluster(t, trainer(t))
 	e, o := testEngine(t, c), testTraining(t, train.SFT)
+	var warned []string
+	e.Warn = func(message string) { warned = append(warned, message) }
 	run, err := e.Finetune(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(warned) != 1 || !strings.HasPrefix(warned[0], "because-") || !strings.HasSuffix(warned[0], ": a node was lost") {
+		t.Errorf("warned %q", warned)
 	}
 	want := train.Run{Method: train.SFT, Steps: 20, Records: 40, Tokens: 300, Rewards: []float64{0.5}, Loss: []float64{0.5, 2.5, 4.5, 6.5, 8.5, 10.5, 12.5, 14.5, 16.5, 18.5}}
 	if d := cmp.Diff(want, run); d != "" {
@@ -118,7 +123,7 @@ func TestEngineDetaches(t *testing.T) {
 	release := make(chan struct{})
 	s, c := cluster(t, func(j raytest.Job) raytest.Script {
 		script := trainer(t)(j)
-		script.Lines[3].Until = release
+		script.Lines[4].Until = release // after two steps
 		return script
 	})
 	e, ctx := testEngine(t, c), t.Context()

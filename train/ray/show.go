@@ -15,8 +15,8 @@ import (
 // OutOf gives the URI of a job's results, empty for a job that is not because's.
 func OutOf(d Details) string { return d.Metadata[metaOut] }
 
-// Show makes a sink that reports steps as training in this process does.
-func Show(report because.Progress) Sink {
+// Show makes a sink that reports steps as training in this process does, and hands warnings on.
+func Show(report because.Progress, warn func(message string)) Sink {
 	steps := 0
 	return func(events []Event) error {
 		for _, e := range events {
@@ -32,7 +32,7 @@ func Show(report because.Progress) Sink {
 				}
 				report(float64(m.Step), float64(steps), "steps", note)
 			case e.Kind == EventWarning:
-				report(0, float64(steps), "steps", e.Message)
+				warn(e.Message)
 			}
 		}
 		return nil
