@@ -74,9 +74,19 @@ class Cluster:
         self.start("--head", f"--port={self.gcs}", f"--dashboard-port={self.dashboard}", f"--temp-dir={self.temp}", "--include-dashboard=true",
                    f"--ray-client-server-port={free_port()}", f"--num-cpus={cpus}")
         self.wait()
+        self.alive(1)
         self.folders = [self.temp]
         for _ in range(nodes - 1):
             self.join()
+
+    def alive(self, nodes):
+        """Wait until the cluster has so many nodes."""
+        for _ in range(240):
+            with urllib.request.urlopen(self.url + "/nodes?view=summary") as r:
+                if sum(n["raylet"].get("state") == "ALIVE" for n in json.load(r)["data"]["summary"]) >= nodes:
+                    return
+            time.sleep(0.5)
+        sys.exit("no node came to life; see the cluster's log")
 
     def join(self):
         """Add a node, in a folder of its own: nodes unpack what is sent with jobs below it, and clear it away."""
@@ -276,7 +286,7 @@ class Checks:
                 p.send_signal(signal.SIGKILL)
                 p.communicate()
                 kills += 1
-        jobs = [j for j in self.jobs() if j["metadata"].get("because_out", "").endswith("/attach")]
+        jobs = [j for j in self.jobs() if (j["metadata"] or {}).get("because_out", "").endswith("/attach")]
         say(p.returncode == 0 and len(jobs) == 1 and len(self.metrics(out)) == 60, f"{kills} kills of because: {len(jobs)} job, {len(self.metrics(out))} steps")
         r = self.because("train", "--attach", jobs[0]["submission_id"], "--ray", self.cluster.url)
         say(r.stdout.startswith("60 steps"), "attached to a job that has ended: " + r.stdout.splitlines()[0])
