@@ -280,6 +280,14 @@ func TestEngineServes(t *testing.T) {
 	next.Owner, next.Storage = "me", e.Storage
 	_, stop = serve(next, model)
 	apps("what was left behind gives way", one)
+	third := testEngine(t, c) // another kill, after which the next thing to do is a job
+	third.Owner = "me"
+	if err := third.makeRoom(t.Context()); err != nil {
+		t.Error(err)
+	}
+	apps("what was left behind gives way to a job")
+	_, stop2 := serve(next, model)
+	stop2()
 	next.linger = time.Nanosecond
 	stop()
 	for deadline := time.Now().Add(10 * time.Second); len(s.Apps()) > 1 && time.Now().Before(deadline); {

@@ -22,7 +22,6 @@ type served struct {
 	mu      sync.Mutex // held while Ray Serve is told of the applications, which it wants all at once; not while one is awaited
 	apps    map[string]*lease
 	waiting int // for applications that do not run yet, and may need the room of one that does
-	closed  bool
 }
 
 // lease is the use of an application.
@@ -150,7 +149,7 @@ func (e *Engine) release(ctx context.Context, name string) error {
 	if l.users--; l.users > 0 {
 		return nil
 	}
-	if s.waiting > 0 || s.closed {
+	if s.waiting > 0 {
 		return e.takeAway(ctx, name)
 	}
 	l.end = time.AfterFunc(cmp.Or(e.linger, lingering), func() { e.expire(ctx, name) })
@@ -161,7 +160,7 @@ func (e *Engine) release(ctx context.Context, name string) error {
 func (e *Engine) expire(ctx context.Context, name string) {
 	e.served.mu.Lock()
 	defer e.served.mu.Unlock()
-	if slices.Contains(e.served.idle(""), name) {
+	if l := e.served.apps[name]; l != nil && l.users == 0 {
 		e.takeAway(ctx, name) //nolint:errcheck // see above
 	}
 }
@@ -170,6 +169,9 @@ func (e *Engine) expire(ctx context.Context, name string) {
 func (e *Engine) makeRoom(ctx context.Context) error {
 	e.served.mu.Lock()
 	defer e.served.mu.Unlock()
+	if err := e.findLeft(ctx); err != nil {
+		return err
+	}
 	return e.takeAway(ctx, e.served.idle("")...)
 }
 
@@ -191,11 +193,11 @@ func (e *Engine) takeAway(ctx context.Context, names ...string) error {
 func (e *Engine) Close(ctx context.Context) error {
 	s := &e.served
 	s.mu.Lock()
-	s.closed = true
 	for _, l := range s.apps {
 		l.keep()
 	}
 	err := e.takeAway(ctx, slices.Sorted(maps.Keys(s.apps))...)
+	s.apps = nil
 	s.mu.Unlock()
 	e.opening.Lock()
 	defer e.opening.Unlock()
