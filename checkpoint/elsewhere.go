@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"strconv"
 
@@ -15,7 +16,7 @@ import (
 
 // trainElsewhere lets the engine train.
 func (t *Target) trainElsewhere(ctx context.Context, j train.Job, s Switches, rows []row, w because.Work) error {
-	file, err := rowsFile(func(f *os.File) error { return writeRows(f, rows) })
+	file, err := rowsFile(recordLines(rows))
 	if err != nil {
 		return err
 	}
@@ -28,13 +29,21 @@ func (t *Target) trainElsewhere(ctx context.Context, j train.Job, s Switches, ro
 	return writeRun(w.Out, run)
 }
 
-// rowsFile writes a file of rows, which is the caller's to remove.
-func rowsFile(write func(f *os.File) error) (string, error) {
+// rowsFile writes a file of JSON lines, which is the caller's to remove.
+func rowsFile(lines iter.Seq[line]) (string, error) {
 	f, err := os.CreateTemp("", "because-rows-*.jsonl")
 	if err != nil {
 		return "", because.E("train", "", err, "")
 	}
-	if err := errors.Join(write(f), f.Close()); err != nil {
+	w := bufio.NewWriter(f)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	for l := range lines {
+		if err = e.Encode(l); err != nil {
+			break
+		}
+	}
+	if err = errors.Join(err, w.Flush(), f.Close()); err != nil {
 		return "", because.E("train", f.Name(), errors.Join(err, os.Remove(f.Name())), "")
 	}
 	return f.Name(), nil
@@ -76,38 +85,34 @@ type line struct {
 	Task       string `json:"task,omitempty"` // RL: its number, by which the reward finds it
 }
 
-// writeRows writes records as JSON lines in their order.
-func writeRows(f *os.File, rows []row) error {
-	w := bufio.NewWriter(f)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	for _, r := range rows {
-		l := line{Text: r.Text}
-		if n := len(r.Messages); n > 0 {
-			all := turns(r.Messages)
-			l.Prompt, l.Completion = all[:n-1], all[n-1:]
-		}
-		for _, t := range r.Tools {
-			l.Tools = append(l.Tools, tool{"function", t})
-		}
-		if err := e.Encode(l); err != nil {
-			return err
+// recordLines gives records as lines in their order.
+func recordLines(rows []row) iter.Seq[line] {
+	return func(yield func(line) bool) {
+		for _, r := range rows {
+			l := line{Text: r.Text}
+			if n := len(r.Messages); n > 0 {
+				all := turns(r.Messages)
+				l.Prompt, l.Completion = all[:n-1], all[n-1:]
+			}
+			for _, t := range r.Tools {
+				l.Tools = append(l.Tools, tool{"function", t})
+			}
+			if !yield(l) {
+				return
+			}
 		}
 	}
-	return w.Flush()
 }
 
-// writePrompts writes the prompts of episodes as JSON lines in their order.
-func writePrompts(f *os.File, episodes []episode) error {
-	w := bufio.NewWriter(f)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	for i, p := range episodes {
-		if err := e.Encode(line{Prompt: turns(p.messages), ID: fmt.Sprintf("episode %d", i+1), Task: strconv.Itoa(i)}); err != nil {
-			return err
+// promptLines gives the prompts of episodes as lines in their order.
+func promptLines(episodes []episode) iter.Seq[line] {
+	return func(yield func(line) bool) {
+		for i, p := range episodes {
+			if !yield(line{Prompt: turns(p.messages), ID: fmt.Sprintf("episode %d", i+1), Task: strconv.Itoa(i)}) {
+				return
+			}
 		}
 	}
-	return w.Flush()
 }
 
 func turns(messages []because.Message) []turn {

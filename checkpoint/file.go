@@ -96,12 +96,20 @@ func (t *Target) fromFile(ctx context.Context, o data.Order, w because.Work) (da
 	if err != nil {
 		return data.Dataset{}, err
 	}
-	now, err := hashFile(path)
-	if err != nil {
-		return data.Dataset{}, because.E("read data", path, err, "")
-	}
-	if now != hash {
-		return data.Dataset{}, because.E("read data", path, errChanged, "start the study again")
+	if err := unchanged(path, hash); err != nil {
+		return data.Dataset{}, err
 	}
 	return t.draw(ctx, o, rows, w, path)
+}
+
+// unchanged wants a file that has been read to be the one that was resolved.
+func unchanged(path, hash string) error {
+	now, err := hashFile(path)
+	if err != nil {
+		return because.E("read data", path, err, "")
+	}
+	if now != hash {
+		return because.E("read data", path, errChanged, "start the study again")
+	}
+	return nil
 }

@@ -23,7 +23,7 @@ const pathKey = "path"
 
 // starter are the recipes that have a starter corpus.
 func starter() []string {
-	return slices.DeleteFunc(corpora.Names(), func(name string) bool { return name == "rl-prompts" })
+	return slices.DeleteFunc(corpora.Names(), func(name string) bool { return name == promptsRecipe })
 }
 
 // recipeNames lists the recipes that a study may use.

@@ -50,15 +50,24 @@ func (t *Target) Data(ctx context.Context, o data.Order, w because.Work) error {
 
 // fromCorpus takes records of a starter corpus.
 func (t *Target) fromCorpus(ctx context.Context, o data.Order, w because.Work) (data.Dataset, error) {
-	text, ok := corpora.Text(o.Recipe)
-	if !ok {
-		return data.Dataset{}, because.E("make dataset", o.Recipe, errors.New("there is no such corpus"), "")
+	text, err := corpusRows(o.Recipe)
+	if err != nil {
+		return data.Dataset{}, err
 	}
-	rows, err := records(columns.Parse(bytes.NewReader(text), o.Recipe+".jsonl"), o.Recipe)
+	rows, err := records(text, o.Recipe)
 	if err != nil {
 		return data.Dataset{}, err
 	}
 	return t.draw(ctx, o, rows, w, "the starter corpus "+o.Recipe)
+}
+
+// corpusRows reads a starter corpus.
+func corpusRows(name string) (iter.Seq2[columns.Row, error], error) {
+	text, ok := corpora.Text(name)
+	if !ok {
+		return nil, because.E("make dataset", name, errors.New("there is no such corpus"), "")
+	}
+	return columns.Parse(bytes.NewReader(text), name+".jsonl"), nil
 }
 
 // records makes records of rows; recipe says what made them, where they don't.

@@ -1,18 +1,17 @@
 package checkpoint
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
 
 	"github.com/because-lab/because"
-	"github.com/because-lab/because/corpora"
 	"github.com/because-lab/because/data"
 	"github.com/because-lab/because/data/columns"
 	"github.com/because-lab/because/judge"
@@ -25,8 +24,7 @@ const promptsRecipe = "rl-prompts"
 
 // rlOptions are those of a stage of RL.
 type rlOptions struct {
-	MaxTokens int    `yaml:"max_tokens"` // of an answer, at most
-	File      string `yaml:"sha256"`     // of a resolved file: hashKey
+	MaxTokens int `yaml:"max_tokens"` // of an answer, at most
 }
 
 // episode is a prompt with what the reward is judged by.
@@ -42,25 +40,26 @@ func (t *Target) environment(j train.Job, s Switches) (rlOptions, []episode, err
 		return o, nil, because.E("find environment", subject, fmt.Errorf(format, args...), hint)
 	}
 	var rows iter.Seq2[columns.Row, error]
+	var path, hash string
+	var err error
+	given := maps.Clone(j.With)
 	switch j.Recipe {
 	case promptsRecipe:
-		text, _ := corpora.Text(promptsRecipe)
-		rows = columns.Parse(bytes.NewReader(text), promptsRecipe+".jsonl")
+		rows, err = corpusRows(promptsRecipe)
 	case fileRecipe:
-		path, _, err := t.dataFile(data.Order{Recipe: j.Recipe, With: j.With})
-		if err != nil {
-			return o, nil, err
-		}
+		delete(given, hashKey)
+		path, hash, err = t.dataFile(data.Order{Recipe: j.Recipe, With: j.With})
 		rows = columns.Read(path)
 	default:
 		return fail(j.Recipe, "there are "+promptsRecipe+" (shipped, each prompt with a rubric) and "+fileRecipe+" (with: {path: prompts.jsonl})", "there is no such environment")
 	}
-	if err := readOptions("RL by "+j.Recipe, j.With, &o); err != nil {
+	if err == nil {
+		err = readOptions("RL by "+j.Recipe, given, &o)
+	}
+	if err != nil {
 		return o, nil, err
 	}
 	switch {
-	case o.File != "" && j.Recipe != fileRecipe:
-		return fail(hashKey, "", "unknown to RL by %s", j.Recipe)
 	case !t.text.Chats():
 		return fail(j.Recipe, "take a checkpoint that was trained to chat", "the checkpoint has no chat template, so it can't answer prompts")
 	case t.o.Engine == nil:
@@ -74,7 +73,10 @@ func (t *Target) environment(j train.Job, s Switches) (rlOptions, []episode, err
 	if err != nil {
 		return o, nil, because.E("find environment", j.Recipe, err, `a row has "prompt", and "rubric" or "task": what a good answer does`)
 	}
-	return o, episodes, nil
+	if path != "" {
+		err = unchanged(path, hash)
+	}
+	return o, episodes, err
 }
 
 // episodesOf reads prompts with their rubrics.
@@ -123,7 +125,7 @@ func (t *Target) reinforce(ctx context.Context, j train.Job, s Switches, w becau
 	for i := range chosen {
 		chosen[i] = all[order[i%len(order)]]
 	}
-	rows, err := rowsFile(func(f *os.File) error { return writePrompts(f, chosen) })
+	rows, err := rowsFile(promptLines(chosen))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,7 +20,10 @@ import (
 )
 
 // grader is a judge that grades by the digit in an answer, and notes what it was shown.
-type grader struct{ shown []string }
+type grader struct {
+	mu    sync.Mutex
+	shown []string
+}
 
 func (*grader) Name() string { return "mock/grader" }
 
@@ -30,7 +34,9 @@ var (
 
 func (g *grader) Answer(_ context.Context, _ uint64, r because.Request) (because.Response, error) {
 	shown := r.Messages[len(r.Messages)-1].Content
+	g.mu.Lock()
 	g.shown = append(g.shown, shown)
+	g.mu.Unlock()
 	grade := digit.FindStringSubmatch(shown)
 	if grade == nil {
 		return because.Response{}, errors.New("the judge is away")
@@ -119,4 +125,11 @@ func TestCheckReinforce(t *testing.T) {
 		want(t, w.CheckTrain(train.Job{World: world, Method: train.RL, Recipe: c.recipe, With: resolved.With}), c.subject, c.words)
 	}
 	want(t, w.CheckTrain(train.Job{Method: train.RL, Recipe: "rl-prompts"}), "rl-prompts", "judge: openai/NAME")
+	good, err := w.ResolveData(data.Order{Recipe: "file", With: with{"path": "good.jsonl"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(folder, "good.jsonl"), strings.Replace(prompts, "honest", "short", 1))
+	err = w.CheckTrain(train.Job{World: world, Method: train.RL, Recipe: "file", With: good.With})
+	want(t, err, filepath.Join(folder, "good.jsonl"), "start the study again")
 }
